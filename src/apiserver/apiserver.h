@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Kubernetes-compatible API in this process, over a store. Requests come in parsed form (from the HTTP front end in
+// apiserver/http.c, or directly from local/). Writes are acknowledged and shown to watchers after they are durable; reads
+// wait for the commit of what they saw, so every reply is linearizable.
+#ifndef SKIFF_APISERVER_APISERVER_H
+#define SKIFF_APISERVER_APISERVER_H
+
+#include "base/blob.h"
+#include "base/err.h"
+#include "http/server.h"
+#include "kube/client.h"
+#include "loop/loop.h"
+#include "metrics/metrics.h"
+#include "store/store.h"
+
+struct apiserver;
+
+struct apiserver_options {
+    struct loop *loop;
+    struct store *store;        // borrowed; closed by the owner afterwards
+    struct metrics *metrics;    // may be NULL
+    unsigned nodes;             // simulated nodes; 0: pods stay Pending
+    int64_t pod_start_delay_ns; // default time from scheduled to Ready; annotations override it
+    size_t cache_bytes; // object texts kept in memory; 0: the default (APISERVER_CACHE_BYTES)
+    bool no_workloads;  // switch the simulated controllers off (pure API)
+};
+struct apiserver *apiserver_create(const struct apiserver_options *options, struct err *err);
+void apiserver_destroy(struct apiserver *server);
+bool apiserver_is_ready(const struct apiserver *server);
+int64_t apiserver_revision(const struct apiserver *server);
+
+struct api_user {
+    struct str name;
+    const struct str *groups;
+    size_t group_count;
+};
+
+// Direct calls, used by local/ and the simulation. Same rules as kube_client: the callback runs in a later turn, once.
+uint64_t apiserver_call(struct apiserver *server, const struct api_user *user,
+                        const struct kube_request *request, kube_done *done, void *ctx);
+uint64_t apiserver_watch(struct apiserver *server, const struct api_user *user,
+                         const struct kube_watch_request *request,
+                         const struct kube_watch_handler *handler);
+uint64_t apiserver_get_raw(struct apiserver *server, struct str path, struct str accept,
+                           kube_done *done, void *ctx);
+void apiserver_cancel(struct apiserver *server, uint64_t id);
+struct blob *apiserver_peek(struct apiserver *server, const struct kube_gvr *gvr, struct str ns,
+                            struct str name);
+
+// The HTTP front end. Tokens are lines "token,user,uid,\"group1,group2\"" as kube-apiserver's --token-auth-file.
+struct apiserver_http;
+bool apiserver_tokens_parse(struct str csv, struct err *err) MUST_USE;
+struct apiserver_http *apiserver_http_create(struct apiserver *server, struct str tokens_csv,
+                                             struct err *err);
+void apiserver_http_destroy(struct apiserver_http *front);
+// For http_server_options.handle with ctx = the front end; main.c owns the listener.
+void apiserver_http_handle(void *front, struct http_exchange *exchange);
+
+#endif

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+extern int health_stub;
+int health_stub;

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The deterministic loop: time stands still until everything that is due has run, then jumps to the next timer.
+#ifndef SKIFF_LOOP_SIM_LOOP_H
+#define SKIFF_LOOP_SIM_LOOP_H
+
+#include "loop/loop.h"
+
+struct loop *sim_loop_create(uint64_t seed);
+void sim_loop_destroy(struct loop *loop);
+// Runs everything due until virtual time `until_ns` (monotonic, starts at 0) or until nothing is left to run.
+void sim_loop_run(struct loop *loop, int64_t until_ns);
+bool sim_loop_step(struct loop *loop); // one callback; false when nothing is left
+// Workers' results arrive after a seeded delay of up to this (default 1 ms), so that their order varies with the seed.
+void sim_loop_set_work_delay(struct loop *loop, int64_t max_ns);
+
+#endif
