@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of apiserver/ share. Three parts: the core (objects, verbs, watch, commits, HTTP), the kinds (registry,
+// CRDs, discovery, OpenAPI, tables, admission) and the controllers of the simulated cluster (workloads, garbage
+// collection, namespaces), which use the public calls of apiserver.h only.
+#ifndef SKIFF_APISERVER_INTERNAL_H
+#define SKIFF_APISERVER_INTERNAL_H
+
+#include "apiserver/apiserver.h"
+#include "doc/doc.h"
+#include "schema/schema.h"
+
+// ---- Kinds (kinds.c: built-in ones as data; crd.c: those that CustomResourceDefinitions add and remove) ----
+struct api_column { // of a Table reply, as additionalPrinterColumns
+    struct str name, type, format, description;
+    int priority;
+    struct str json_path; // custom kinds; built-in ones have a cell function
+};
+
+struct
+    api_kind { // one served version of one kind; borrowed from the registry, valid for the current turn
+    struct str group, version, kind, plural, singular, list_kind;
+    const struct str *short_names;
+    size_t short_name_count;
+    const struct str *categories;
+    size_t category_count;
+    bool namespaced;
+    bool
+        has_status; // status sub-resource: writes to the object keep status, writes to status keep the rest
+    bool has_scale;
+    bool has_generation; // metadata.generation grows when anything but metadata and status changes
+    bool read_only, no_store; // e.g. reviews: answered by `virtual_create`, nothing kept
+    bool custom;
+    struct str storage_version;         // all versions of a kind are stored as this one
+    const struct schema_type *merge;    // strategic merge; NULL: custom kind
+    const struct schema_struct *schema; // structural schema of a custom kind, or NULL
+    const struct api_column *columns;
+    size_t column_count;
+};
+
+struct api_kinds;
+struct api_kinds *api_kinds_create(void);
+void api_kinds_destroy(struct api_kinds *kinds);
+const struct api_kind *api_kinds_find(const struct api_kinds *kinds, struct str group,
+                                      struct str version, struct str plural);
+const struct api_kind *api_kinds_find_kind(const struct api_kinds *kinds, struct str group,
+                                           struct str version, struct str kind);
+bool api_kinds_next(const struct api_kinds *kinds, size_t *iter,
+                    const struct api_kind **kind); // groups and versions in serving order
+// Tells the registry of a CRD that was stored, changed (object) or removed (NULL object). Errors become the CRD's conditions.
+void api_kinds_crd_changed(struct api_kinds *kinds, struct str crd_name,
+                           const struct doc_value *crd);
+
+// ---- Errors of the API: a Status object ----
+struct api_error {
+    int status;               // HTTP
+    char reason[64];          // metav1.StatusReason: "NotFound", "Invalid", ...
+    struct str message;       // in the request's arena
+    struct doc_value details; // null or StatusDetails with causes
+    int64_t retry_after_seconds;
+};
+// Sets and returns false. status.c words them as Kubernetes does: api_error_not_found(...) -> deployments.apps "x" not found
+bool api_error_set(struct api_error *error, struct arena *arena, int status, const char *reason,
+                   const char *format, ...) __attribute__((format(printf, 5, 6)));
+bool api_error_not_found(struct api_error *error, struct arena *arena, const struct api_kind *kind,
+                         struct str name);
+bool api_error_exists(struct api_error *error, struct arena *arena, const struct api_kind *kind,
+                      struct str name);
+bool api_error_conflict(struct api_error *error, struct arena *arena, const struct api_kind *kind,
+                        struct str name);
+bool api_error_invalid(struct api_error *error, struct arena *arena, const struct api_kind *kind,
+                       struct str name, const struct schema_problem *problems, size_t count);
+struct doc_value api_error_status(struct arena *arena,
+                                  const struct api_error *error); // the Status object
+
+// ---- Admission (admit.c): defaults, pruning, validation, immutable fields; pure ----
+enum api_operation { API_CREATE, API_UPDATE, API_UPDATE_STATUS };
+struct api_admission {
+    enum api_operation operation;
+    const struct api_kind *kind;
+    const struct doc_value *old; // NULL on create
+    struct str field_validation; // "Strict", "Warn", "Ignore"
+    // Warnings for the Warning header, added by admission (arena).
+    struct str *warnings;
+    size_t warning_count;
+};
+// Replaces *object by the admitted form. Metadata (uid, generation, creationTimestamp, ...) is the core's business.
+bool api_admit(struct arena *arena, struct api_admission *admission, struct doc_value *object,
+               struct api_error *error);
+// The fields a field selector may name for this kind; false when unsupported.
+bool api_field_value(const struct api_kind *kind, const struct doc_value *object, struct str field,
+                     struct arena *arena, struct str *value);
+
+// ---- Tables (table.c) ----
+// Appends one meta.k8s.io/v1 Table for these objects; `include` is the includeObject parameter ("Metadata", "Object", "None").
+bool api_table_print(struct arena *arena, const struct api_kind *kind,
+                     const struct doc_value *const *objects, size_t count, struct str include,
+                     bool with_columns, const struct doc_value *list_metadata, int64_t now_ns,
+                     struct buf *out);
+
+// ---- Discovery and OpenAPI (discovery.c, openapi.c): GET of /api, /apis, /version, /openapi/v2, /openapi/v3/... ----
+// False when the path is not theirs. The content changes only with the registry's CRDs.
+bool api_discovery_get(const struct api_kinds *kinds, struct str path, struct str accept,
+                       struct arena *arena, struct str *content_type, struct buf *out);
+// Answers kinds with no_store (SelfSubjectAccessReview, TokenReview, ...): everything is allowed to authenticated users for now.
+bool api_virtual_create(struct arena *arena, const struct api_kind *kind,
+                        const struct api_user *user, const struct doc_value *object,
+                        struct doc_value *out, struct api_error *error);
+
+// ---- Controllers of the simulated cluster (workloads/, gc.c, namespace.c): made by apiserver_create, clients of the public calls ----
+struct api_controllers;
+struct api_controllers *api_controllers_create(struct apiserver *server,
+                                               const struct apiserver_options *options);
+void api_controllers_destroy(struct api_controllers *controllers);
+
+#endif
