@@ -28,6 +28,8 @@ struct health {
     struct str message;
 };
 struct health health_assess(const struct doc_value *live, struct arena *arena);
+// Is there an assessment for this kind? A missing object of a kind without one does not make its application Missing.
+bool health_has_assessment(struct str group, struct str kind);
 static inline enum health_code health_worse(enum health_code a, enum health_code b) {
     return a > b ? a : b;
 }
