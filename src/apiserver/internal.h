@@ -107,6 +107,25 @@ bool api_virtual_create(struct arena *arena, const struct api_kind *kind,
                         struct doc_value *out, struct api_error *error);
 
 // ---- Controllers of the simulated cluster (workloads/, gc.c, namespace.c): made by apiserver_create, clients of the public calls ----
+// The registry of the running server, so that the garbage collector can find the resource of an ownerReference and the
+// namespace controller all namespaced kinds. Borrowed; follows CRDs.
+const struct api_kinds *apiserver_kinds(const struct apiserver *server);
+// What the controllers rely on in the core:
+// - a watch without a resourceVersion begins with an ADDED for every object that exists, then follows changes; a watch of
+//   a kind that is not served (yet, or no more) ends by on_end;
+// - apiserver_peek sees a write at the latest when the callback of that write runs;
+// - metadata.generateName is honoured; PATCH with KUBE_PATCH_MERGE works for objects and for "status";
+// - a status write to a Deployment may also change its annotations (as upstream: only spec and labels are kept);
+// - DELETE of a Pod that is scheduled and not Succeeded or Failed, with a grace period (default: its
+//   terminationGracePeriodSeconds, else 30) above 0, sets deletionTimestamp and deletionGracePeriodSeconds and leaves it;
+//   the simulated node deletes it for good with grace_seconds 0;
+// - DELETE with KUBE_FOREGROUND or KUBE_ORPHAN (Job objects default to orphan only in batch/v1beta1, so never here) adds the
+//   finalizer "foregroundDeletion" or "orphan" and sets deletionTimestamp; removing the last finalizer of an object with a
+//   deletionTimestamp removes it;
+// - a Namespace is created with spec.finalizers ["kubernetes"]; DELETE sets deletionTimestamp and phase Terminating; UPDATE
+//   of sub-resource "finalize" replaces spec.finalizers and removes the object when none is left;
+// - DELETE of a CustomResourceDefinition adds the finalizer "customresourcecleanup.apiextensions.k8s.io" while instances
+//   may exist; namespace.c deletes them and removes the finalizer.
 struct api_controllers;
 struct api_controllers *api_controllers_create(struct apiserver *server,
                                                const struct apiserver_options *options);
