@@ -1,3 +1,0 @@
-// SPDX-License-Identifier: Apache-2.0
-extern int store_stub;
-int store_stub;
