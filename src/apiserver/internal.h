@@ -28,9 +28,19 @@ struct
         has_status; // status sub-resource: writes to the object keep status, writes to status keep the rest
     bool has_scale;
     bool has_generation; // metadata.generation grows when anything but metadata and status changes
-    bool read_only, no_store; // e.g. reviews: answered by `virtual_create`, nothing kept
+    bool read_only, no_store;  // e.g. reviews: answered by `virtual_create`, nothing kept
+    bool no_collection_delete; // namespaces
     bool custom;
-    struct str storage_version;         // all versions of a kind are stored as this one
+    bool schema_refused; // custom kind whose schema did not compile: not served
+    struct str
+        storage_group; // where its objects are kept; differs from `group` for events.k8s.io only
+    struct str storage_version;     // all versions of a kind are stored as this one
+    const struct str *subresources; // besides status and scale, e.g. "eviction"
+    size_t subresource_count;
+    struct str scale_spec_path, scale_status_path, scale_selector_path; // ".spec.replicas", ...
+    const struct str
+        *selectable; // paths of custom kinds that field selectors may name ("spec.color")
+    size_t selectable_count;
     const struct schema_type *merge;    // strategic merge; NULL: custom kind
     const struct schema_struct *schema; // structural schema of a custom kind, or NULL
     const struct api_column *columns;
@@ -49,6 +59,18 @@ bool api_kinds_next(const struct api_kinds *kinds, size_t *iter,
 // Tells the registry of a CRD that was stored, changed (object) or removed (NULL object). Errors become the CRD's conditions.
 void api_kinds_crd_changed(struct api_kinds *kinds, struct str crd_name,
                            const struct doc_value *crd);
+// The status this CRD should have (acceptedNames, conditions, storedVersions); the core writes it back when it differs.
+// False when the status it has is right already. Call it after every write of a CRD, after api_kinds_crd_changed.
+bool api_crd_status(struct arena *arena, const struct api_kinds *kinds, const struct doc_value *crd,
+                    int64_t now_ns, struct doc_value *status);
+// Grows with every change of the registry; a cheap ETag and cache key for discovery.
+uint64_t api_kinds_generation(const struct api_kinds *kinds);
+// The form of an object in another version of its kind: storage <-> served. Borrows from `object`.
+struct doc_value api_kind_convert(struct arena *arena, const struct api_kind *to,
+                                  const struct doc_value *object);
+// The kind that the objects of `kind` are stored as (itself, for most).
+const struct api_kind *api_kinds_storage(const struct api_kinds *kinds,
+                                         const struct api_kind *kind);
 
 // ---- Errors of the API: a Status object ----
 struct api_error {
@@ -86,6 +108,18 @@ struct api_admission {
 // Replaces *object by the admitted form. Metadata (uid, generation, creationTimestamp, ...) is the core's business.
 bool api_admit(struct arena *arena, struct api_admission *admission, struct doc_value *object,
                struct api_error *error);
+// What needs the state of the server: a Service's cluster IP and node ports. `taken` says whether an address or a port
+// ("10.96.0.7", "30080") is in use by another Service. Call it on create and update, after api_admit; `old` as there.
+bool api_service_allocate(struct arena *arena, const struct doc_value *old,
+                          struct doc_value *object, struct str uid,
+                          bool (*taken)(void *ctx, struct str address), void *ctx,
+                          struct api_error *error);
+// The scale sub-resource: an autoscaling/v1 Scale of this object, and the object with the replicas of a Scale.
+struct doc_value api_scale_of(struct arena *arena, const struct api_kind *kind,
+                              const struct doc_value *object);
+bool api_scale_apply(struct arena *arena, const struct api_kind *kind,
+                     const struct doc_value *scale, struct doc_value *object,
+                     struct api_error *error);
 // The fields a field selector may name for this kind; false when unsupported.
 bool api_field_value(const struct api_kind *kind, const struct doc_value *object, struct str field,
                      struct arena *arena, struct str *value);
