@@ -21,6 +21,12 @@ enum {
     LIMIT_JSONPATH_BYTES = 16 * KIB,
     LIMIT_PATCH_OPERATIONS = 10 * 1000, // as kube-apiserver's MaxJSONPatchOperations
 
+    // Small dialects (base/text.h)
+    LIMIT_GLOB_BYTES = 4 * KIB,
+    LIMIT_GLOB_TEXT = 64 * KIB,
+    LIMIT_SEMVER_BYTES = 512, // of a constraint; this and the next as Masterminds/semver
+    LIMIT_SEMVER_GROUPS = 32,
+
     // HTTP
     LIMIT_HTTP_HEAD = 16 * KIB,
     LIMIT_HTTP_BODY = 3 * MIB, // kube-apiserver's limit of a request body
