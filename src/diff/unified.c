@@ -74,21 +74,17 @@ static void backtrack(const struct trace *trace, ptrdiff_t d, ptrdiff_t x, ptrdi
         ptrdiff_t left = k - 1 >= -(d - 1) ? row[k - 1 + d - 1] : -1;
         ptrdiff_t right = k + 1 <= d - 1 ? row[k + 1 + d - 1] : -1;
         bool down = k == -d || (k != d && left < right);
-        ptrdiff_t before_k = down ? k + 1 : k - 1;
-        ptrdiff_t before_x = down ? right : left;
-        ptrdiff_t before_y = before_x - before_k;
-        while (x > before_x && y > before_y && x > 0 && y > 0 && x - before_x + y - before_y > 1) {
+        // Where the round's one edit ended and its run of equal lines began.
+        ptrdiff_t start_x = down ? right : left + 1;
+        ptrdiff_t start_y = start_x - k;
+        while (x > start_x) {
             x--;
             y--;
             VEC_PUSH(edits, ((struct edit){KEEP, (size_t)x, (size_t)y}));
         }
-        if (down) {
-            y--;
-            VEC_PUSH(edits, ((struct edit){INSERT, (size_t)x, (size_t)y}));
-        } else {
-            x--;
-            VEC_PUSH(edits, ((struct edit){DELETE, (size_t)x, (size_t)y}));
-        }
+        x = down ? start_x : start_x - 1;
+        y = down ? start_y - 1 : start_y;
+        VEC_PUSH(edits, ((struct edit){down ? INSERT : DELETE, (size_t)x, (size_t)y}));
     }
     while (x > 0 && y > 0) {
         x--;
