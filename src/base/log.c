@@ -25,7 +25,7 @@ static struct {
     size_t module_count;
     struct {
         char name[LOG_MODULE_NAME];
-        enum log_level level = LOG_INFO;
+        enum log_level level;
     } modules[LOG_MODULES_MAX];
     void (*sink)(void *ctx, struct str line);
     int64_t (*now_ns)(void *ctx);
