@@ -20,6 +20,8 @@ enum {
     LIMIT_YAML_ALIAS_FREE = 100 * 1000,
     LIMIT_JSONPATH_BYTES = 16 * KIB,
     LIMIT_PATCH_OPERATIONS = 10 * 1000, // as kube-apiserver's MaxJSONPatchOperations
+    LIMIT_PATCH_COPY_BYTES = 3 * MIB,   // what all copies of one JSON patch may add
+    LIMIT_PATCH_MOVES = 64 * MIB,       // values shifted by insertions and removals of one JSON patch
 
     // Small dialects (base/text.h)
     LIMIT_GLOB_BYTES = 4 * KIB,
@@ -40,6 +42,10 @@ enum {
     LIMIT_NAME = 253,
     LIMIT_ANNOTATIONS_BYTES = 256 * KIB,
     LIMIT_LIST_PAGE = 500, // client-go's page size
+    LIMIT_KUBECONFIG_BYTES = 4 * MIB,
+    LIMIT_CREDENTIAL_BYTES = 256 * KIB,    // a token or certificate file, the answer of an exec plugin
+    LIMIT_EXEC_ARGUMENTS = 256,            // of an exec plugin; also its environment
+    LIMIT_DISCOVERY_RESOURCES = 50 * 1000, // kinds of one cluster
 
     // Git
     LIMIT_GIT_BLOB = 16 * MIB,

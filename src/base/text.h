@@ -7,6 +7,10 @@
 #include "base/err.h"
 
 bool utf8_is_valid(struct str s); // strict: no surrogates, no overlong forms, at most U+10FFFF
+// The length of the valid sequence (one character) that `s` begins with, 1 to 4; 0 when there is none.
+size_t utf8_sequence(struct str s);
+// Writes a character and returns its length, 1 to 4. Surrogates and numbers past U+10FFFF become U+FFFD.
+size_t utf8_encode(uint32_t rune, char *out);
 
 struct str base64_encode(struct arena *arena, struct str data); // standard alphabet, padded
 // Standard alphabet with padding, line breaks ignored, as Go's StdEncoding.

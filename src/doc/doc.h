@@ -124,10 +124,13 @@ struct doc_value doc_make_double(struct arena *arena,
                                  double d); // shortest text, as Go's encoding/json prints it
 #define DOC_S(lit) doc_make_str(STR(lit))
 
-// Objects under construction keep the order of insertion; setting a key again replaces its value in place.
+// Objects under construction keep the order of insertion; setting a key again replaces its value in place. A builder is
+// not used after its `done`: the value has taken its memory.
+struct doc_index;
 struct doc_object {
     struct arena *arena;
     struct doc_member *members;
+    struct doc_index *index; // of large objects
     uint32_t len, cap;
 };
 struct doc_array {
