@@ -15,7 +15,11 @@ struct kube_config {
     struct str token_file; // read again when it changes (in-cluster tokens rotate)
     struct str username, password;
     struct str ns; // the context's namespace; empty: "default"
-    // exec credential plugin, only where allowed
+    // Impersonation; empty: none
+    struct str as_user, as_uid;
+    const struct str *as_groups;
+    size_t as_group_count;
+    // exec credential plugin, only where allowed; its environment carries KUBERNETES_EXEC_INFO
     const struct str *exec_argv;
     size_t exec_argc;
     const struct str *exec_env; // "NAME=value"
