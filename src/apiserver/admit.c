@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Admission: what a written object becomes before it is kept. Defaults first, then the checks, both by kind from the
+// lists in admit_*.c; custom kinds go through their structural schema. Nothing here knows the stored state except the
+// object's own former form.
+#include "apiserver/admit_internal.h"
+
+#include "base/limits.h"
+
+static const struct admit_rule *find_rule(const struct api_kind *kind) {
+    static const struct admit_rule *const lists[] = {admit_core, admit_workloads, admit_network,
+                                                     admit_policy};
+    for (size_t l = 0; l < ARRAY_LEN(lists) && !kind->custom; l++) {
+        for (const struct admit_rule *rule = lists[l]; rule->kind; rule++) {
+            if (str_eq_c(kind->kind, rule->kind) && str_eq_c(kind->group, rule->group)) {
+                return rule;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void add_warning(struct admit *a, struct str text) {
+    struct api_admission *admission = a->admission;
+    admission->warnings =
+        arena_grow(a->arena, admission->warnings, admission->warning_count * sizeof(struct str),
+                   (admission->warning_count + 1) * sizeof(struct str));
+    admission->warnings[admission->warning_count++] = text;
+}
+
+// Strict refuses unknown fields, Warn tells of them, Ignore drops them in silence.
+static bool report_unknown(struct admit *a, const struct doc_value *object, struct str *pruned,
+                           size_t count, struct api_error *error) {
+    if (count == 0 || str_eq(a->admission->field_validation, STR("Ignore"))) {
+        return true;
+    }
+    if (!str_eq(a->admission->field_validation, STR("Strict"))) {
+        for (size_t i = 0; i < count; i++) {
+            add_warning(a, arena_printf(a->arena, "unknown field \"%.*s\"", STR_ARG(pruned[i])));
+        }
+        return true;
+    }
+    struct str list = {"", 0};
+    for (size_t i = 0; i < count; i++) {
+        list = arena_printf(a->arena, "%.*s%sunknown field \"%.*s\"", STR_ARG(list), i ? ", " : "",
+                            STR_ARG(pruned[i]));
+    }
+    const struct api_kind *kind = a->kind;
+    struct str name = doc_get_str(object, "metadata", "name");
+    (void)name;
+    return api_error_set(error, a->arena, 400, "BadRequest",
+                         "%.*s in version \"%.*s\" cannot be handled as a %.*s: strict decoding "
+                         "error: %.*s",
+                         STR_ARG(kind->kind), STR_ARG(kind->version), STR_ARG(kind->kind),
+                         STR_ARG(list));
+}
+
+static bool admit_custom(struct admit *a, struct doc_value *object, struct api_error *error) {
+    if (!a->kind->schema) {
+        return true;
+    }
+    struct str *pruned = NULL;
+    size_t pruned_count = 0, problem_count = 0;
+    *object = schema_struct_prune(a->kind->schema, a->arena, object, &pruned, &pruned_count);
+    if (!report_unknown(a, object, pruned, pruned_count, error)) {
+        return false;
+    }
+    *object = schema_struct_default(a->kind->schema, a->arena, object);
+    struct schema_problem *problems = NULL;
+    schema_struct_validate(a->kind->schema, a->arena, object, &problems, &problem_count);
+    if (problem_count > 0) {
+        return api_error_invalid(error, a->arena, a->kind, doc_get_str(object, "metadata", "name"),
+                                 problems, problem_count);
+    }
+    return true;
+}
+
+// The decoder of a typed server refuses these before any defaulting; admission may then rely on the outer shape.
+static bool check_shape(struct admit *a, const struct doc_value *object, struct api_error *error) {
+    static const char *const parts[] = {"metadata", "spec", "status"};
+    if (!doc_is(object, DOC_OBJECT)) {
+        return api_error_set(error, a->arena, 400, "BadRequest",
+                             "the body of the request is not an object");
+    }
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        const struct doc_value *part = doc_find(object, str_from(parts[i]));
+        bool free_form = a->kind->custom && i > 0;
+        if (!free_form && is_wrong(part, DOC_OBJECT)) {
+            return api_error_set(
+                error, a->arena, 400, "BadRequest",
+                "%.*s in version \"%.*s\" cannot be handled as a %.*s: json: cannot unmarshal "
+                "%s into Go struct field %.*s.%s",
+                STR_ARG(a->kind->kind), STR_ARG(a->kind->version), STR_ARG(a->kind->kind),
+                doc_kind_name(doc_kind(part)), STR_ARG(a->kind->kind), parts[i]);
+        }
+    }
+    return true;
+}
+
+bool api_admit(struct arena *arena, struct api_admission *admission, struct doc_value *object,
+               struct api_error *error) {
+    struct admit a = {.arena = arena,
+                      .admission = admission,
+                      .kind = admission->kind,
+                      .old = admission->operation == API_CREATE ? NULL : admission->old};
+    if (!check_shape(&a, object, error)) {
+        return false;
+    }
+    struct doc_value value = *object;
+    if (a.kind->custom && !admit_custom(&a, &value, error)) {
+        return false;
+    }
+    const struct admit_rule *rule = find_rule(a.kind);
+    if (rule && rule->fill && admission->operation != API_UPDATE_STATUS) {
+        rule->fill(&a, &value);
+    }
+    check_metadata(&a, &value);
+    if (rule && admission->operation != API_UPDATE_STATUS) {
+        if (rule->check) {
+            rule->check(&a, &value);
+        }
+        if (rule->check_update && a.old) {
+            rule->check_update(&a, &value, a.old);
+        }
+    }
+    if (a.problem_count > 0) {
+        return api_error_invalid(error, arena, a.kind, doc_get_str(&value, "metadata", "name"),
+                                 a.problems, a.problem_count);
+    }
+    *object = value;
+    return true;
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of admission share: a list of problems in Kubernetes' words, and small helpers for defaults.
+#ifndef SKIFF_APISERVER_ADMIT_INTERNAL_H
+#define SKIFF_APISERVER_ADMIT_INTERNAL_H
+
+#include "apiserver/internal.h"
+
+struct admit {
+    struct arena *arena;
+    struct api_admission *admission;
+    const struct api_kind *kind;
+    const struct doc_value *old; // NULL on create
+    struct schema_problem *problems;
+    size_t problem_count, problem_cap;
+};
+
+// ---- Problems; `path` is printf text ----
+void problem_invalid(struct admit *a, struct str path, const struct doc_value *value,
+                     const char *format, ...) __attribute__((format(printf, 4, 5)));
+void problem_required(struct admit *a, struct str path, const char *detail);
+void problem_forbidden(struct admit *a, struct str path, const char *detail);
+void problem_duplicate(struct admit *a, struct str path, const struct doc_value *value);
+void problem_too_long(struct admit *a, struct str path, size_t max);
+// `supported`: values separated by spaces, in byte order.
+void problem_unsupported(struct admit *a, struct str path, const struct doc_value *value,
+                         const char *supported);
+struct str path_of(struct admit *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// ---- Checks that many kinds need; absent values are fine ----
+void check_choice(struct admit *a, struct str path, const struct doc_value *value,
+                  const char *supported);
+void check_not_negative(struct admit *a, struct str path, const struct doc_value *value);
+void check_port(struct admit *a, struct str path, const struct doc_value *value);
+void check_port_or_name(struct admit *a, struct str path, const struct doc_value *value);
+void check_dns_label(struct admit *a, struct str path, const struct doc_value *value);
+void check_dns_subdomain(struct admit *a, struct str path, const struct doc_value *value);
+void check_labels(struct admit *a, struct str path, const struct doc_value *labels);
+void check_quantity(struct admit *a, struct str path, const struct doc_value *value);
+void check_label_selector(struct admit *a, struct str path, const struct doc_value *selector);
+void check_metadata(struct admit *a, const struct doc_value *object);
+void check_immutable(struct admit *a, struct str path, const struct doc_value *now,
+                     const struct doc_value *before);
+bool selector_covers(const struct doc_value *selector, const struct doc_value *labels);
+// A field that must be an object, array, string, integer ... when present; kind-wrong input is a bad request.
+bool is_wrong(const struct doc_value *value, enum doc_kind kind);
+
+// ---- Defaults: values are replaced in place (`*value` is the caller's copy), absent members are added ----
+void default_str(struct arena *arena, struct doc_value *object, const char *key, const char *text);
+void default_int(struct arena *arena, struct doc_value *object, const char *key, int64_t value);
+void default_bool(struct arena *arena, struct doc_value *object, const char *key, bool value);
+void default_object(struct arena *arena, struct doc_value *object, const char *key); // {}
+// Applies `change` to a member object (or to each item of a member array) that is there.
+typedef void default_change(struct arena *arena, struct doc_value *object);
+void default_in(struct arena *arena, struct doc_value *object, const char *key,
+                default_change *change);
+void default_each(struct arena *arena, struct doc_value *object, const char *key,
+                  default_change *change);
+void set_member(struct arena *arena, struct doc_value *object, const char *key,
+                struct doc_value value);
+void remove_member(struct arena *arena, struct doc_value *object, const char *key);
+struct doc_value empty_object(struct arena *arena);
+
+// ---- Per kind ----
+struct admit_rule {
+    const char *group, *kind;
+    void (*fill)(struct admit *a, struct doc_value *object); // defaults; all writes but of status
+    void (*check)(struct admit *a, const struct doc_value *object);
+    void (*check_update)(struct admit *a, const struct doc_value *object,
+                         const struct doc_value *old);
+};
+// Lists end with an entry without a kind.
+extern const struct admit_rule admit_core[], admit_workloads[], admit_network[], admit_policy[];
+
+void admit_pod_spec_fill(struct arena *arena, struct doc_value *pod_spec);
+void admit_pod_spec_check(struct admit *a, struct str path, const struct doc_value *pod_spec,
+                          bool with_restart_never);
+bool admit_crd(struct admit *a, struct doc_value *object, struct api_error *error);
+
+#endif

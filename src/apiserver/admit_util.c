@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: Apache-2.0
+// The words of Kubernetes' validation errors, the checks that many kinds share, and helpers for defaults.
+#include "apiserver/admit_internal.h"
+#include "base/limits.h"
+#include "base/text.h"
+
+// ---- Problems ----
+
+struct str path_of(struct admit *a, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    struct str path = arena_vprintf(a->arena, format, args);
+    va_end(args);
+    return path;
+}
+
+static void add_problem(struct admit *a, struct str path, struct str reason, struct str message) {
+    if (a->problem_count == a->problem_cap) {
+        size_t cap = a->problem_cap ? a->problem_cap * 2 : 4;
+        a->problems =
+            arena_grow(a->arena, a->problems, a->problem_cap * sizeof(struct schema_problem),
+                       cap * sizeof(struct schema_problem));
+        a->problem_cap = cap;
+    }
+    a->problems[a->problem_count++] =
+        (struct schema_problem){.path = path, .message = message, .reason = reason};
+}
+
+// Strings in quotes, other scalars bare, objects as JSON, absent as "null".
+static struct str value_words(struct admit *a, const struct doc_value *value) {
+    return doc_is_null(value) ? STR("null") : doc_to_json(a->arena, value);
+}
+
+void problem_invalid(struct admit *a, struct str path, const struct doc_value *value,
+                     const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    struct str detail = arena_vprintf(a->arena, format, args), words = value_words(a, value);
+    va_end(args);
+    add_problem(
+        a, path, STR("FieldValueInvalid"),
+        arena_printf(a->arena, "Invalid value: %.*s: %.*s", STR_ARG(words), STR_ARG(detail)));
+}
+
+void problem_required(struct admit *a, struct str path, const char *detail) {
+    add_problem(a, path, STR("FieldValueRequired"),
+                detail[0] ? arena_printf(a->arena, "Required value: %s", detail)
+                          : STR("Required value"));
+}
+
+void problem_forbidden(struct admit *a, struct str path, const char *detail) {
+    add_problem(a, path, STR("FieldValueForbidden"),
+                arena_printf(a->arena, "Forbidden: %s", detail));
+}
+
+void problem_duplicate(struct admit *a, struct str path, const struct doc_value *value) {
+    struct str words = value_words(a, value);
+    add_problem(a, path, STR("FieldValueDuplicate"),
+                arena_printf(a->arena, "Duplicate value: %.*s", STR_ARG(words)));
+}
+
+void problem_too_long(struct admit *a, struct str path, size_t max) {
+    add_problem(a, path, STR("FieldValueTooLong"),
+                arena_printf(a->arena, "Too long: may not be more than %zu bytes", max));
+}
+
+void problem_unsupported(struct admit *a, struct str path, const struct doc_value *value,
+                         const char *supported) {
+    struct str words = value_words(a, value), list = {"", 0}, rest = str_from(supported), one;
+    while (str_next(&rest, ' ', &one)) {
+        list = arena_printf(a->arena, "%.*s%s\"%.*s\"", STR_ARG(list), list.n ? ", " : "",
+                            STR_ARG(one));
+    }
+    add_problem(a, path, STR("FieldValueNotSupported"),
+                arena_printf(a->arena, "Unsupported value: %.*s: supported values: %.*s",
+                             STR_ARG(words), STR_ARG(list)));
+}
+
+// ---- Checks ----
+
+bool is_wrong(const struct doc_value *value, enum doc_kind kind) {
+    return !doc_is_null(value) && !doc_is(value, kind);
+}
+
+static bool is_choice(struct str value, const char *supported) {
+    struct str rest = str_from(supported), one;
+    while (str_next(&rest, ' ', &one)) {
+        if (str_eq(one, value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void check_choice(struct admit *a, struct str path, const struct doc_value *value,
+                  const char *supported) {
+    if (!doc_is_null(value) && !is_choice(doc_str(value), supported)) {
+        problem_unsupported(a, path, value, supported);
+    }
+}
+
+void check_not_negative(struct admit *a, struct str path, const struct doc_value *value) {
+    if (!doc_is_null(value) && doc_int(value, -1) < 0) {
+        problem_invalid(a, path, value, "must be greater than or equal to 0");
+    }
+}
+
+void check_port(struct admit *a, struct str path, const struct doc_value *value) {
+    int64_t port = doc_int(value, 0);
+    if (!doc_is_null(value) && (port < 1 || port > 65535)) {
+        problem_invalid(a, path, value, "must be between 1 and 65535, inclusive");
+    }
+}
+
+// IANA service name: lower-case letters, digits and single dashes, at most 15, one letter at least.
+static bool is_port_name(struct str s) {
+    bool letter = false;
+    for (size_t i = 0; i < s.n; i++) {
+        letter = letter || (s.p[i] >= 'a' && s.p[i] <= 'z');
+        if (s.p[i] == '-' && i > 0 && s.p[i - 1] == '-') {
+            return false;
+        }
+    }
+    return s.n <= 15 && letter && name_is_dns_label(s);
+}
+
+void check_port_or_name(struct admit *a, struct str path, const struct doc_value *value) {
+    if (!doc_is(value, DOC_STRING)) {
+        check_port(a, path, value);
+    } else if (!is_port_name(doc_str(value))) {
+        problem_invalid(a, path, value,
+                        "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-), "
+                        "be at most 15 characters long and contain at least one letter");
+    }
+}
+
+static const char dns_label_words[] =
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
+    "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used "
+    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+static const char dns_subdomain_words[] =
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
+    "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
+    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+
+void check_dns_label(struct admit *a, struct str path, const struct doc_value *value) {
+    struct str s = doc_str(value);
+    if (s.n > 63) {
+        problem_invalid(a, path, value, "must be no more than 63 bytes");
+    } else if (!name_is_dns_label(s)) {
+        problem_invalid(a, path, value, "%s", dns_label_words);
+    }
+}
+
+void check_dns_subdomain(struct admit *a, struct str path, const struct doc_value *value) {
+    struct str s = doc_str(value);
+    if (s.n > LIMIT_NAME) {
+        problem_invalid(a, path, value, "must be no more than 253 bytes");
+    } else if (!name_is_dns_subdomain(s)) {
+        problem_invalid(a, path, value, "%s", dns_subdomain_words);
+    }
+}
+
+static void check_label_key(struct admit *a, struct str path, struct str key) {
+    struct doc_value value = doc_make_str(key);
+    if (name_is_label_key(key)) {
+        return;
+    }
+    struct str prefix, name;
+    if (!str_cut(key, '/', &prefix, &name)) {
+        name = key;
+    }
+    if (str_find_char(name, '/') != STR_NPOS) {
+        problem_invalid(a, path, &value,
+                        "a valid label key must consist of an optional DNS subdomain prefix and a "
+                        "name, separated by '/'");
+    } else if (name.n > 63) {
+        problem_invalid(a, path, &value, "name part must be no more than 63 bytes");
+    } else if (name.n == 0) {
+        problem_invalid(a, path, &value, "name part must be non-empty");
+    } else {
+        problem_invalid(a, path, &value,
+                        "name part must consist of alphanumeric characters, '-', '_' or '.', and "
+                        "must start and end with an alphanumeric character (e.g. 'MyName',  or "
+                        "'my.name',  or '123-abc', regex used for validation is "
+                        "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')");
+    }
+}
+
+static void check_label_value(struct admit *a, struct str path, const struct doc_value *value) {
+    struct str s = doc_str(value);
+    if (name_is_label_value(s)) {
+        return;
+    }
+    if (s.n > 63) {
+        problem_invalid(a, path, value, "must be no more than 63 bytes");
+    } else {
+        problem_invalid(a, path, value,
+                        "a valid label must be an empty string or consist of alphanumeric "
+                        "characters, '-', '_' or '.', and must start and end with an alphanumeric "
+                        "character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for "
+                        "validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')");
+    }
+}
+
+void check_labels(struct admit *a, struct str path, const struct doc_value *labels) {
+    for (DOC_EACH_MEMBER(labels, i)) {
+        check_label_key(a, path, doc_key_at(labels, i));
+        check_label_value(a, path, doc_value_at(labels, i));
+    }
+}
+
+void check_quantity(struct admit *a, struct str path, const struct doc_value *value) {
+    struct str text = doc_is(value, DOC_STRING) ? doc_str(value)
+                      : doc_is_null(value)      ? STR("0")
+                                                : doc_number_text(value, a->arena);
+    struct str canonical;
+    if (!quantity_canonical(text, a->arena, &canonical)) {
+        problem_invalid(a, path, value,
+                        "quantities must match the regular expression "
+                        "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+    } else if (canonical.n > 0 && canonical.p[0] == '-') {
+        problem_invalid(a, path, value, "must be greater than or equal to 0");
+    }
+}
+
+static void check_expression(struct admit *a, struct str path, const struct doc_value *e) {
+    const struct doc_value *op = doc_get(e, "operator"), *values = doc_get(e, "values");
+    struct str name = doc_str(op);
+    struct str values_path = path_of(a, "%.*s.values", STR_ARG(path));
+    if (str_eq(name, STR("In")) || str_eq(name, STR("NotIn"))) {
+        if (doc_len(values) == 0) {
+            problem_required(a, values_path,
+                             "must be specified when `operator` is 'In' or 'NotIn'");
+        }
+    } else if (str_eq(name, STR("Exists")) || str_eq(name, STR("DoesNotExist"))) {
+        if (doc_len(values) > 0) {
+            problem_forbidden(a, values_path,
+                              "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+        }
+    } else {
+        problem_invalid(a, path_of(a, "%.*s.operator", STR_ARG(path)), op,
+                        "not a valid selector operator");
+    }
+    check_label_key(a, path_of(a, "%.*s.key", STR_ARG(path)), doc_get_str(e, "key"));
+}
+
+void check_label_selector(struct admit *a, struct str path, const struct doc_value *selector) {
+    check_labels(a, path_of(a, "%.*s.matchLabels", STR_ARG(path)),
+                 doc_get(selector, "matchLabels"));
+    const struct doc_value *list = doc_get(selector, "matchExpressions");
+    for (size_t i = 0; i < doc_len(list); i++) {
+        check_expression(a, path_of(a, "%.*s.matchExpressions[%zu]", STR_ARG(path), i),
+                         doc_at(list, i));
+    }
+}
+
+void check_immutable(struct admit *a, struct str path, const struct doc_value *now,
+                     const struct doc_value *before) {
+    if (doc_is_null(now) && doc_is_null(before)) {
+        return;
+    }
+    if (!doc_equal(now, before)) {
+        problem_invalid(a, path, now, "field is immutable");
+    }
+}
+
+static bool has_item(const struct doc_value *list, struct str text) {
+    for (DOC_EACH_ITEM(list, item)) {
+        if (str_eq(doc_str(item), text)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool selector_covers(const struct doc_value *selector, const struct doc_value *labels) {
+    const struct doc_value *equal = doc_get(selector, "matchLabels");
+    for (DOC_EACH_MEMBER(equal, i)) {
+        const struct doc_value *have = doc_find(labels, doc_key_at(equal, i));
+        if (!have || !str_eq(doc_str(have), doc_str(doc_value_at(equal, i)))) {
+            return false;
+        }
+    }
+    for (DOC_EACH_ITEM(doc_get(selector, "matchExpressions"), e)) {
+        const struct doc_value *have = doc_find(labels, doc_get_str(e, "key"));
+        struct str op = doc_get_str(e, "operator");
+        bool listed = have && has_item(doc_get(e, "values"), doc_str(have));
+        bool holds = str_eq(op, STR("In"))       ? listed
+                     : str_eq(op, STR("NotIn"))  ? !listed
+                     : str_eq(op, STR("Exists")) ? have != NULL
+                                                 : have == NULL;
+        if (!holds) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// ---- Metadata ----
+
+enum name_rule { NAME_SUBDOMAIN, NAME_LABEL, NAME_PATH, NAME_SERVICE };
+
+static enum name_rule name_rule_of(const struct api_kind *kind) {
+    if (str_starts(kind->group, STR("rbac."))) {
+        return NAME_PATH; // "system:node" and the like
+    }
+    if (kind->group.n == 0 && str_eq(kind->kind, STR("Service"))) {
+        return NAME_SERVICE;
+    }
+    return kind->group.n == 0 && str_eq(kind->kind, STR("Namespace")) ? NAME_LABEL : NAME_SUBDOMAIN;
+}
+
+static void check_service_name(struct admit *a, const struct doc_value *name) {
+    struct str s = doc_str(name);
+    if (s.n > 63) {
+        problem_invalid(a, STR("metadata.name"), name, "must be no more than 63 bytes");
+    } else if (!name_is_dns_label(s) || (s.p[0] >= '0' && s.p[0] <= '9')) {
+        problem_invalid(a, STR("metadata.name"), name,
+                        "a DNS-1035 label must consist of lower case alphanumeric characters or "
+                        "'-', start with an alphabetic character, and end with an alphanumeric "
+                        "character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
+                        "'[a-z]([-a-z0-9]*[a-z0-9])?')");
+    }
+}
+
+static void check_name(struct admit *a, const struct doc_value *name) {
+    struct str s = doc_str(name);
+    struct str path = STR("metadata.name");
+    switch (name_rule_of(a->kind)) {
+    case NAME_LABEL:
+        check_dns_label(a, path, name);
+        break;
+    case NAME_SERVICE:
+        check_service_name(a, name);
+        break;
+    case NAME_SUBDOMAIN:
+        check_dns_subdomain(a, path, name);
+        break;
+    case NAME_PATH:
+        if (str_eq(s, STR(".")) || str_eq(s, STR(".."))) {
+            problem_invalid(a, path, name, "may not be '%.*s'", STR_ARG(s));
+        } else if (str_find_char(s, '/') != STR_NPOS) {
+            problem_invalid(a, path, name, "may not contain '/'");
+        } else if (str_find_char(s, '%') != STR_NPOS) {
+            problem_invalid(a, path, name, "may not contain '%%'");
+        }
+        break;
+    }
+}
+
+static void check_annotations(struct admit *a, const struct doc_value *annotations) {
+    size_t total = 0;
+    for (DOC_EACH_MEMBER(annotations, i)) {
+        struct str key = doc_key_at(annotations, i);
+        char *lower = arena_cstr(a->arena, key);
+        for (size_t c = 0; c < key.n; c++) {
+            lower[c] = (char)(lower[c] >= 'A' && lower[c] <= 'Z' ? lower[c] + 32 : lower[c]);
+        }
+        if (!name_is_label_key(str_make(lower, key.n))) {
+            check_label_key(a, STR("metadata.annotations"), key);
+        }
+        total += key.n + doc_str(doc_value_at(annotations, i)).n;
+    }
+    if (total > LIMIT_ANNOTATIONS_BYTES) {
+        problem_too_long(a, STR("metadata.annotations"), LIMIT_ANNOTATIONS_BYTES);
+    }
+}
+
+static void check_owners(struct admit *a, const struct doc_value *owners) {
+    bool controller = false;
+    for (size_t i = 0; i < doc_len(owners); i++) {
+        static const char *const needed[] = {"apiVersion", "kind", "name", "uid"};
+        const struct doc_value *owner = doc_at(owners, i);
+        for (size_t k = 0; k < ARRAY_LEN(needed); k++) {
+            const struct doc_value *value = doc_find(owner, str_from(needed[k]));
+            if (doc_str(value).n == 0) {
+                struct doc_value empty = DOC_S("");
+                problem_invalid(a, path_of(a, "metadata.ownerReferences[%zu].%s", i, needed[k]),
+                                value ? value : &empty, "must not be empty");
+            }
+        }
+        if (doc_bool(doc_get(owner, "controller"), false)) {
+            if (controller) {
+                problem_invalid(a, STR("metadata.ownerReferences"), owners,
+                                "Only one reference can have Controller set to true");
+            }
+            controller = true;
+        }
+    }
+}
+
+static void check_finalizers(struct admit *a, const struct doc_value *finalizers) {
+    for (size_t i = 0; i < doc_len(finalizers); i++) {
+        const struct doc_value *item = doc_at(finalizers, i);
+        if (!name_is_label_key(doc_str(item))) {
+            problem_invalid(a, path_of(a, "metadata.finalizers[%zu]", i), item,
+                            "name part must consist of alphanumeric characters, '-', '_' or '.', "
+                            "and must start and end with an alphanumeric character");
+        }
+    }
+}
+
+void check_metadata(struct admit *a, const struct doc_value *object) {
+    const struct doc_value *metadata = doc_get(object, "metadata");
+    const struct doc_value *name = doc_get(metadata, "name");
+    if (doc_str(name).n == 0) {
+        problem_required(a, STR("metadata.name"), "name or generateName is required");
+    } else if (!a->old) {
+        check_name(a, name);
+    }
+    check_labels(a, STR("metadata.labels"), doc_get(metadata, "labels"));
+    check_annotations(a, doc_get(metadata, "annotations"));
+    check_owners(a, doc_get(metadata, "ownerReferences"));
+    check_finalizers(a, doc_get(metadata, "finalizers"));
+}
+
+// ---- Defaults ----
+
+struct doc_value empty_object(struct arena *arena) {
+    struct doc_object object = doc_object_start(arena);
+    return doc_object_done(&object);
+}
+
+void set_member(struct arena *arena, struct doc_value *object, const char *key,
+                struct doc_value value) {
+    struct doc_object copy =
+        doc_is(object, DOC_OBJECT) ? doc_object_copy(arena, object) : doc_object_start(arena);
+    doc_object_set_c(&copy, key, value);
+    *object = doc_object_done(&copy);
+}
+
+void remove_member(struct arena *arena, struct doc_value *object, const char *key) {
+    if (doc_find(object, str_from(key))) {
+        struct doc_object copy = doc_object_copy(arena, object);
+        doc_object_remove(&copy, str_from(key));
+        *object = doc_object_done(&copy);
+    }
+}
+
+static bool is_unset(const struct doc_value *object, const char *key) {
+    return doc_is_null(doc_find(object, str_from(key)));
+}
+
+void default_str(struct arena *arena, struct doc_value *object, const char *key, const char *text) {
+    const struct doc_value *now = doc_find(object, str_from(key));
+    if (doc_is_null(now) || (doc_is(now, DOC_STRING) && doc_str(now).n == 0)) {
+        set_member(arena, object, key, doc_make_str(str_from(text)));
+    }
+}
+
+void default_int(struct arena *arena, struct doc_value *object, const char *key, int64_t value) {
+    if (is_unset(object, key)) {
+        set_member(arena, object, key, doc_make_int(value));
+    }
+}
+
+void default_bool(struct arena *arena, struct doc_value *object, const char *key, bool value) {
+    if (is_unset(object, key)) {
+        set_member(arena, object, key, doc_make_bool(value));
+    }
+}
+
+void default_object(struct arena *arena, struct doc_value *object, const char *key) {
+    if (is_unset(object, key)) {
+        set_member(arena, object, key, empty_object(arena));
+    }
+}
+
+void default_in(struct arena *arena, struct doc_value *object, const char *key,
+                default_change *change) {
+    const struct doc_value *now = doc_find(object, str_from(key));
+    if (doc_is(now, DOC_OBJECT)) {
+        struct doc_value value = *now;
+        change(arena, &value);
+        set_member(arena, object, key, value);
+    }
+}
+
+void default_each(struct arena *arena, struct doc_value *object, const char *key,
+                  default_change *change) {
+    const struct doc_value *now = doc_find(object, str_from(key));
+    if (doc_len(now) == 0 || !doc_is(now, DOC_ARRAY)) {
+        return;
+    }
+    struct doc_array list = doc_array_start(arena);
+    for (DOC_EACH_ITEM(now, item)) {
+        struct doc_value value = *item;
+        if (doc_is(item, DOC_OBJECT)) {
+            change(arena, &value);
+        }
+        doc_array_add(&list, value);
+    }
+    set_member(arena, object, key, doc_array_done(&list));
+}

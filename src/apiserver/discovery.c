@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a client asks first: versions, groups and resources, as one aggregated document (kubectl since 1.27) or one by
+// one. Everything is computed from the registry; a reply for a hundred custom kinds takes well under a millisecond.
+#include "apiserver/kinds_internal.h"
+
+#include "apiserver/openapi.h"
+
+static const char *const all_verbs[] = {
+    "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch", NULL};
+static const char *const no_collection_verbs[] = {"create", "delete", "get",   "list",
+                                                  "patch",  "update", "watch", NULL};
+static const char *const read_verbs[] = {"get", "list", NULL};
+static const char *const create_verbs[] = {"create", NULL};
+static const char *const part_verbs[] = {"get", "patch", "update", NULL};
+static const char *const update_verbs[] = {"update", NULL};
+
+struct subresource { // how a part of an object is announced
+    const char *name;
+    const char *const *verbs;
+    struct str group, version, kind; // of the body
+};
+
+static const char *const *kind_verbs(const struct api_kind *kind) {
+    if (kind->no_store) {
+        return create_verbs;
+    }
+    if (kind->read_only) {
+        return read_verbs;
+    }
+    return kind->no_collection_delete ? no_collection_verbs : all_verbs;
+}
+
+static struct subresource describe_subresource(const struct api_kind *kind, struct str name) {
+    struct subresource out = {.verbs = create_verbs, .kind = kind->kind};
+    if (str_eq(name, STR("eviction"))) {
+        out.group = STR("policy");
+        out.version = STR("v1");
+        out.kind = STR("Eviction");
+    } else if (str_eq(name, STR("binding"))) {
+        out.kind = STR("Binding");
+    } else if (str_eq(name, STR("finalize"))) {
+        out.verbs = update_verbs;
+    }
+    return out;
+}
+
+// All parts of a kind in byte order of their names, as Kubernetes lists them.
+static size_t list_subresources(const struct api_kind *kind, struct subresource *out, size_t max) {
+    size_t n = 0;
+    for (size_t i = 0; i < kind->subresource_count && n < max; i++) {
+        out[n] = describe_subresource(kind, kind->subresources[i]);
+        out[n++].name = kind->subresources[i].p;
+    }
+    if (kind->has_scale && n < max) {
+        out[n++] = (struct subresource){.name = "scale",
+                                        .verbs = part_verbs,
+                                        .group = STR("autoscaling"),
+                                        .version = STR("v1"),
+                                        .kind = STR("Scale")};
+    }
+    if (kind->has_status && n < max) {
+        out[n++] = (struct subresource){.name = "status", .verbs = part_verbs, .kind = kind->kind};
+    }
+    return n;
+}
+
+static struct str subresource_name(const struct api_kind *kind, const struct subresource *sub) {
+    for (size_t i = 0; i < kind->subresource_count; i++) {
+        if (kind->subresources[i].p == sub->name) {
+            return kind->subresources[i]; // a slice of a longer text, not a C string
+        }
+    }
+    return str_from(sub->name);
+}
+
+enum { SUBRESOURCES_MAX = 8 };
+
+static struct doc_value verbs_value(struct arena *arena, const char *const *verbs) {
+    struct doc_array list = doc_array_start(arena);
+    for (size_t i = 0; verbs[i]; i++) {
+        doc_array_add(&list, doc_make_str(str_from(verbs[i])));
+    }
+    return doc_array_done(&list);
+}
+
+static struct doc_value strings_value(struct arena *arena, const struct str *items, size_t count) {
+    struct doc_array list = doc_array_start(arena);
+    for (size_t i = 0; i < count; i++) {
+        doc_array_add(&list, doc_make_str(items[i]));
+    }
+    return doc_array_done(&list);
+}
+
+static struct str group_version(struct arena *arena, const struct api_kind *kind) {
+    return kind->group.n
+               ? arena_printf(arena, "%.*s/%.*s", STR_ARG(kind->group), STR_ARG(kind->version))
+               : kind->version;
+}
+
+// ---- Aggregated ----
+
+static struct doc_value response_kind(struct arena *arena, struct str group, struct str version,
+                                      struct str kind) {
+    struct doc_object out = doc_object_start(arena);
+    doc_object_set_c(&out, "group", doc_make_str(group));
+    doc_object_set_c(&out, "version", doc_make_str(version));
+    doc_object_set_c(&out, "kind", doc_make_str(kind));
+    return doc_object_done(&out);
+}
+
+static struct doc_value aggregated_resource(struct arena *arena, const struct api_kind *kind) {
+    struct str group = kind->custom ? kind->group : STR("");
+    struct str version = kind->custom ? kind->version : STR("");
+    struct doc_object out = doc_object_start(arena);
+    doc_object_set_c(&out, "resource", doc_make_str(kind->plural));
+    doc_object_set_c(&out, "responseKind", response_kind(arena, group, version, kind->kind));
+    doc_object_set_c(&out, "scope", kind->namespaced ? DOC_S("Namespaced") : DOC_S("Cluster"));
+    doc_object_set_c(&out, "singularResource", doc_make_str(kind->singular));
+    doc_object_set_c(&out, "verbs", verbs_value(arena, kind_verbs(kind)));
+    if (kind->short_name_count) {
+        doc_object_set_c(&out, "shortNames",
+                         strings_value(arena, kind->short_names, kind->short_name_count));
+    }
+    if (kind->category_count) {
+        doc_object_set_c(&out, "categories",
+                         strings_value(arena, kind->categories, kind->category_count));
+    }
+    struct subresource subs[SUBRESOURCES_MAX];
+    size_t count = list_subresources(kind, subs, SUBRESOURCES_MAX);
+    struct doc_array list = doc_array_start(arena);
+    for (size_t i = 0; i < count; i++) {
+        bool own = subs[i].group.n == 0 && subs[i].version.n == 0;
+        struct doc_object sub = doc_object_start(arena);
+        doc_object_set_c(&sub, "subresource", doc_make_str(subresource_name(kind, &subs[i])));
+        doc_object_set_c(&sub, "responseKind",
+                         response_kind(arena, own ? group : subs[i].group,
+                                       own ? version : subs[i].version, subs[i].kind));
+        doc_object_set_c(&sub, "verbs", verbs_value(arena, subs[i].verbs));
+        doc_array_add(&list, doc_object_done(&sub));
+    }
+    if (count) {
+        doc_object_set_c(&out, "subresources", doc_array_done(&list));
+    }
+    return doc_object_done(&out);
+}
+
+struct aggregate { // the group and version under construction
+    struct arena *arena;
+    struct doc_array groups, versions, resources;
+    const struct api_kind *last;
+};
+
+static void end_version(struct aggregate *a) {
+    if (!a->last) {
+        return;
+    }
+    struct doc_object version = doc_object_start(a->arena);
+    doc_object_set_c(&version, "version", doc_make_str(a->last->version));
+    doc_object_set_c(&version, "resources", doc_array_done(&a->resources));
+    doc_object_set_c(&version, "freshness", DOC_S("Current"));
+    doc_array_add(&a->versions, doc_object_done(&version));
+    a->resources = doc_array_start(a->arena);
+}
+
+static void end_group(struct aggregate *a) {
+    if (!a->last) {
+        return;
+    }
+    end_version(a);
+    struct doc_object metadata = doc_object_start(a->arena), group = doc_object_start(a->arena);
+    if (a->last->group.n) {
+        doc_object_set_c(&metadata, "name", doc_make_str(a->last->group));
+    }
+    doc_object_set_c(&group, "metadata", doc_object_done(&metadata));
+    doc_object_set_c(&group, "versions", doc_array_done(&a->versions));
+    doc_array_add(&a->groups, doc_object_done(&group));
+    a->versions = doc_array_start(a->arena);
+}
+
+static struct doc_value aggregated(const struct api_kinds *kinds, bool core, const char *version,
+                                   struct arena *arena) {
+    struct aggregate a = {.arena = arena,
+                          .groups = doc_array_start(arena),
+                          .versions = doc_array_start(arena),
+                          .resources = doc_array_start(arena)};
+    const struct api_kind *kind;
+    for (size_t i = 0; api_kinds_next(kinds, &i, &kind);) {
+        if ((kind->group.n == 0) != core) {
+            continue;
+        }
+        if (a.last && !str_eq(a.last->group, kind->group)) {
+            end_group(&a);
+        } else if (a.last && !str_eq(a.last->version, kind->version)) {
+            end_version(&a);
+        }
+        doc_array_add(&a.resources, aggregated_resource(arena, kind));
+        a.last = kind;
+    }
+    end_group(&a);
+    struct doc_object metadata = doc_object_start(arena), out = doc_object_start(arena);
+    doc_object_set_c(&out, "kind", DOC_S("APIGroupDiscoveryList"));
+    doc_object_set_c(&out, "apiVersion",
+                     doc_make_str(arena_printf(arena, "apidiscovery.k8s.io/%s", version)));
+    doc_object_set_c(&out, "metadata", doc_object_done(&metadata));
+    doc_object_set_c(&out, "items", doc_array_done(&a.groups));
+    return doc_object_done(&out);
+}
+
+// The version of the aggregated form that the client names first, or NULL for the old form.
+static const char *aggregated_version(struct str accept) {
+    struct str part;
+    while (str_next(&accept, ',', &part)) {
+        if (str_has(part, STR("as=APIGroupDiscoveryList")) &&
+            str_has(part, STR("g=apidiscovery.k8s.io"))) {
+            if (str_has(part, STR("v=v2beta1"))) {
+                return "v2beta1";
+            }
+            if (str_has(part, STR("v=v2"))) {
+                return "v2";
+            }
+        }
+        struct str type;
+        str_cut(part, ';', &type, &part);
+        if (str_eq(str_trim(type), STR("application/json")) && !str_has(part, STR("as="))) {
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+// ---- One by one ----
+
+static struct doc_value legacy_resource(struct arena *arena, const struct api_kind *kind) {
+    struct doc_object out = doc_object_start(arena);
+    doc_object_set_c(&out, "name", doc_make_str(kind->plural));
+    doc_object_set_c(&out, "singularName", doc_make_str(kind->singular));
+    doc_object_set_c(&out, "namespaced", doc_make_bool(kind->namespaced));
+    doc_object_set_c(&out, "kind", doc_make_str(kind->kind));
+    doc_object_set_c(&out, "verbs", verbs_value(arena, kind_verbs(kind)));
+    if (kind->short_name_count) {
+        doc_object_set_c(&out, "shortNames",
+                         strings_value(arena, kind->short_names, kind->short_name_count));
+    }
+    if (kind->category_count) {
+        doc_object_set_c(&out, "categories",
+                         strings_value(arena, kind->categories, kind->category_count));
+    }
+    return doc_object_done(&out);
+}
+
+static struct doc_value legacy_subresource(struct arena *arena, const struct api_kind *kind,
+                                           const struct subresource *sub) {
+    struct str name = subresource_name(kind, sub);
+    struct doc_object out = doc_object_start(arena);
+    doc_object_set_c(
+        &out, "name",
+        doc_make_str(arena_printf(arena, "%.*s/%.*s", STR_ARG(kind->plural), STR_ARG(name))));
+    doc_object_set_c(&out, "singularName", DOC_S(""));
+    doc_object_set_c(&out, "namespaced", doc_make_bool(kind->namespaced));
+    if (sub->group.n) {
+        doc_object_set_c(&out, "group", doc_make_str(sub->group));
+        doc_object_set_c(&out, "version", doc_make_str(sub->version));
+    }
+    doc_object_set_c(&out, "kind", doc_make_str(sub->kind));
+    doc_object_set_c(&out, "verbs", verbs_value(arena, sub->verbs));
+    return doc_object_done(&out);
+}
+
+static bool resource_list(const struct api_kinds *kinds, struct str group, struct str version,
+                          struct arena *arena, struct doc_value *value) {
+    struct doc_array list = doc_array_start(arena);
+    const struct api_kind *kind, *any = NULL;
+    for (size_t i = 0; api_kinds_next(kinds, &i, &kind);) {
+        if (!str_eq(kind->group, group) || !str_eq(kind->version, version)) {
+            continue;
+        }
+        any = kind;
+        doc_array_add(&list, legacy_resource(arena, kind));
+        struct subresource subs[SUBRESOURCES_MAX];
+        size_t count = list_subresources(kind, subs, SUBRESOURCES_MAX);
+        for (size_t s = 0; s < count; s++) {
+            doc_array_add(&list, legacy_subresource(arena, kind, &subs[s]));
+        }
+    }
+    if (!any) {
+        return false;
+    }
+    struct doc_object out = doc_object_start(arena);
+    doc_object_set_c(&out, "kind", DOC_S("APIResourceList"));
+    if (group.n) {
+        doc_object_set_c(&out, "apiVersion", DOC_S("v1"));
+    }
+    doc_object_set_c(&out, "groupVersion", doc_make_str(group_version(arena, any)));
+    doc_object_set_c(&out, "resources", doc_array_done(&list));
+    *value = doc_object_done(&out);
+    return true;
+}
+
+static struct doc_value version_entry(struct arena *arena, const struct api_kind *kind) {
+    struct doc_object out = doc_object_start(arena);
+    doc_object_set_c(&out, "groupVersion", doc_make_str(group_version(arena, kind)));
+    doc_object_set_c(&out, "version", doc_make_str(kind->version));
+    return doc_object_done(&out);
+}
+
+// The APIGroup that starts at `*iter` of the registry; moves past it.
+static bool next_group(const struct api_kinds *kinds, size_t *iter, struct arena *arena,
+                       struct str *name, struct doc_object *group) {
+    const struct api_kind *kind, *last = NULL;
+    struct doc_array versions = doc_array_start(arena);
+    struct doc_value preferred = doc_null();
+    size_t at = *iter;
+    while (api_kinds_next(kinds, &at, &kind)) {
+        if (kind->group.n == 0) {
+            *iter = at;
+            continue;
+        }
+        if (last && !str_eq(last->group, kind->group)) {
+            break;
+        }
+        if (!last || !str_eq(last->version, kind->version)) {
+            struct doc_value entry = version_entry(arena, kind);
+            preferred = last ? preferred : entry;
+            doc_array_add(&versions, entry);
+        }
+        last = kind;
+        *iter = at;
+    }
+    if (!last) {
+        return false;
+    }
+    *name = last->group;
+    doc_object_set_c(group, "name", doc_make_str(last->group));
+    doc_object_set_c(group, "versions", doc_array_done(&versions));
+    doc_object_set_c(group, "preferredVersion", preferred);
+    return true;
+}
+
+static struct doc_value group_list(const struct api_kinds *kinds, struct arena *arena) {
+    struct doc_array groups = doc_array_start(arena);
+    struct doc_object group = doc_object_start(arena);
+    struct str name;
+    for (size_t i = 0; next_group(kinds, &i, arena, &name, &group);) {
+        doc_array_add(&groups, doc_object_done(&group));
+        group = doc_object_start(arena);
+    }
+    struct doc_object out = doc_object_start(arena);
+    doc_object_set_c(&out, "kind", DOC_S("APIGroupList"));
+    doc_object_set_c(&out, "apiVersion", DOC_S("v1"));
+    doc_object_set_c(&out, "groups", doc_array_done(&groups));
+    return doc_object_done(&out);
+}
+
+static bool one_group(const struct api_kinds *kinds, struct str wanted, struct arena *arena,
+                      struct doc_value *value) {
+    struct str name;
+    for (size_t i = 0;;) {
+        struct doc_object group = doc_object_start(arena);
+        doc_object_set_c(&group, "kind", DOC_S("APIGroup"));
+        doc_object_set_c(&group, "apiVersion", DOC_S("v1"));
+        if (!next_group(kinds, &i, arena, &name, &group)) {
+            return false;
+        }
+        if (str_eq(name, wanted)) {
+            *value = doc_object_done(&group);
+            return true;
+        }
+    }
+}
+
+static struct doc_value core_versions(struct arena *arena) {
+    struct doc_array versions = doc_array_start(arena), addresses = doc_array_start(arena);
+    doc_array_add(&versions, DOC_S("v1"));
+    struct doc_object out = doc_object_start(arena);
+    doc_object_set_c(&out, "kind", DOC_S("APIVersions"));
+    doc_object_set_c(&out, "versions", doc_array_done(&versions));
+    doc_object_set_c(&out, "serverAddressByClientCIDRs", doc_array_done(&addresses));
+    return doc_object_done(&out);
+}
+
+static struct doc_value version_info(struct arena *arena) {
+    static const char *const fields[][2] = {
+        {"major", "1"},
+        {"minor", "36"},
+        {"gitVersion", "v1.36.3+skiff." SKIFF_VERSION},
+        {"gitCommit", ""},
+        {"gitTreeState", "clean"},
+        {"buildDate", "1970-01-01T00:00:00Z"},
+        {"goVersion", "none"},
+        {"compiler", "c17"},
+        {"platform", "linux/amd64"},
+    };
+    struct doc_object out = doc_object_start(arena);
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        doc_object_set_c(&out, fields[i][0], doc_make_str(str_from(fields[i][1])));
+    }
+    return doc_object_done(&out);
+}
+
+// ---- Paths ----
+
+static bool find_apis(const struct api_kinds *kinds, struct str rest, struct arena *arena,
+                      struct doc_value *value) {
+    struct str group, version, more;
+    if (!str_cut(rest, '/', &group, &version)) {
+        return one_group(kinds, group, arena, value);
+    }
+    if (str_cut(version, '/', &version, &more)) {
+        return false;
+    }
+    return group.n > 0 && resource_list(kinds, group, version, arena, value);
+}
+
+bool api_discovery_get(const struct api_kinds *kinds, struct str path, struct str accept,
+                       struct arena *arena, struct str *content_type, struct buf *out) {
+    struct str query;
+    str_cut(path, '?', &path, &query);
+    if (path.n > 1 && path.p[path.n - 1] == '/') {
+        path.n--;
+    }
+    if (str_starts(path, STR("/openapi/"))) {
+        return api_openapi_get(kinds, path, accept, arena, content_type, out);
+    }
+    struct doc_value value;
+    struct str type = STR("application/json");
+    const char *version = aggregated_version(accept);
+    if (str_eq(path, STR("/version"))) {
+        value = version_info(arena);
+    } else if (str_eq(path, STR("/api")) || str_eq(path, STR("/apis"))) {
+        bool core = str_eq(path, STR("/api"));
+        if (version) {
+            value = aggregated(kinds, core, version, arena);
+            type = arena_printf(
+                arena, "application/json;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList",
+                version);
+        } else {
+            value = core ? core_versions(arena) : group_list(kinds, arena);
+        }
+    } else if (str_eq(path, STR("/api/v1"))) {
+        if (!resource_list(kinds, STR(""), STR("v1"), arena, &value)) {
+            return false;
+        }
+    } else if (!str_starts(path, STR("/apis/")) ||
+               !find_apis(kinds, str_skip(path, strlen("/apis/")), arena, &value)) {
+        return false;
+    }
+    *content_type = type;
+    return doc_print_json(&value, out);
+}
