@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+// The core of the API server, for its own files only: the index of objects, groups of changes on their way to the disk,
+// watches, and one request under way (`struct api_op`).
+//
+// How a write becomes visible. A verb changes the index at once, so that the next write sees it, and records a change
+// that holds the state before. Changes collect in the open group; one group at a time is being committed. Reads answer
+// with the durable state (the state before the oldest uncommitted change of an object), so they never wait and never show
+// what a crash could undo. After the commit the group's events go to the history and to watchers, then its replies go
+// out. When a commit fails, all uncommitted changes are undone in reverse and their writers get 503.
+#ifndef SKIFF_APISERVER_CORE_H
+#define SKIFF_APISERVER_CORE_H
+
+#include "apiserver/internal.h"
+#include "base/limits.h"
+#include "base/map.h"
+#include "base/selector.h"
+#include "base/vec.h"
+
+enum {
+    APISERVER_CACHE_BYTES = 32 * MIB,   // texts kept in memory when the options do not say
+    APISERVER_HISTORY_BYTES = 16 * MIB, // of texts that only the history holds, roughly
+    APISERVER_HISTORY_EVENTS = 16 * 1024,
+    APISERVER_BACKLOG_BYTES = 16 * MIB, // a watcher further behind than this is cut off
+    APISERVER_WATCHES = 20 * 1000,
+};
+
+// ---- index.c: entries of one resource in the order of "namespace/name" ----
+struct api_entry {
+    struct blob *blob;                 // the newest text; NULL: evicted, or deleted
+    struct api_entry *newer, *older;   // among the entries that hold a text, by last use
+    struct api_change *pending;        // the oldest uncommitted change, or NULL
+    struct api_collection *collection; // where it is listed
+    int64_t revision;                  // of the newest text
+    bool deleted; // by an uncommitted change, or created by a change that was undone: not there
+    uint16_t ns_len, key_len;
+    char key[]; // "namespace/name"; "/name" for cluster-scoped kinds
+};
+
+struct api_page;
+struct api_collection { // all objects of one resource
+    struct apiserver *server;
+    char *prefix; // "/apps/deployments/": what keys in the store begin with
+    size_t prefix_len;
+    struct str group,
+        plural; // parts of `prefix`; the core group is "" here and "core" in the prefix
+    struct api_page **pages;
+    size_t page_count, page_cap;
+    size_t count;                 // entries, deleted ones too until their commit
+    int64_t changed;              // revision of the newest durable change, at least of this run
+    struct api_watcher *watchers; // first of a list
+};
+
+struct api_collection *api_collection_get(struct apiserver *server, struct str group,
+                                          struct str plural); // made on first use
+void api_collection_destroy(struct api_collection *collection);
+struct api_entry *api_entry_find(const struct api_collection *collection, struct str ns,
+                                 struct str name);
+struct api_entry *api_entry_find_key(const struct api_collection *collection, struct str key);
+struct api_entry *api_entry_add(struct api_collection *collection, struct str key); // must be new
+void api_entry_remove(struct api_entry *entry);
+// The first entry at or after `key` (after: strictly); then api_cursor_next. The index must not change meanwhile.
+struct api_cursor {
+    const struct api_collection *collection;
+    size_t page, slot;
+};
+struct api_cursor api_cursor_at(const struct api_collection *collection, struct str key);
+struct api_entry *api_cursor_next(struct api_cursor *cursor);
+// The newest text, read back from the store when it was evicted; a new reference. NULL with err.
+struct blob *api_entry_text(struct api_entry *entry, struct err *err);
+// The durable text: a new reference, NULL when there is none (err untouched) or it cannot be read (err set).
+struct blob *api_entry_durable(struct api_entry *entry, struct err *err);
+bool api_entry_is_durable(const struct api_entry *entry);            // there as of the last commit
+void api_entry_set_text(struct api_entry *entry, struct blob *blob); // takes its own reference
+void api_cache_trim(struct apiserver *server);
+static inline struct str api_entry_key(const struct api_entry *entry) {
+    return (struct str){entry->key, entry->key_len};
+}
+static inline struct str api_entry_ns(const struct api_entry *entry) {
+    return (struct str){entry->key, entry->ns_len};
+}
+static inline struct str api_entry_name(const struct api_entry *entry) {
+    return str_skip(api_entry_key(entry), (size_t)entry->ns_len + 1);
+}
+
+// ---- commit.c ----
+struct api_change {
+    struct api_entry *entry;
+    struct api_change *next_same; // the next uncommitted change of the same entry
+    struct blob *before;          // NULL: was not there
+    struct blob *after;           // NULL: deleted
+    struct blob *last;            // of a deletion: the text that watchers get
+    int64_t revision_before, revision;
+};
+
+struct api_op;
+struct api_group {
+    struct apiserver *server; // NULL once the server is gone
+    struct arena *arena;
+    VEC(struct api_change *) changes;
+    VEC(struct api_op *) waiting;
+    struct store_change *store_changes;
+    int64_t revision;
+};
+
+// Takes a new revision; every change uses its own.
+int64_t api_next_revision(struct apiserver *server);
+// Applies one change to the index and the open group. `after` NULL deletes; `last` as in api_change. References are taken.
+void api_change_record(struct apiserver *server, struct api_entry *entry, int64_t revision,
+                       struct blob *after, struct blob *last);
+// Lets the operation's reply wait for everything that is uncommitted now.
+void api_wait_for_commit(struct apiserver *server, struct api_op *op);
+void api_groups_destroy(struct apiserver *server);
+
+// ---- history.c and watch.c ----
+struct api_event {
+    int64_t revision;
+    struct api_collection *collection;
+    enum kube_event type;
+    struct blob
+        *object; // as watchers get it; of a deletion, the last state with the deletion's revision
+    struct blob *before; // NULL for ADDED
+    struct blob *line;   // the line of an HTTP watch, while it is being handed out
+    uint16_t ns_len, key_len;
+    char key[];
+};
+
+struct api_history {
+    struct api_event **ring;
+    size_t cap, first, len; // cap is a power of two
+    size_t bytes;
+    int64_t compacted; // a watch can start at this revision or later
+};
+void api_history_add(struct apiserver *server, struct api_event *event);
+void api_history_trim(struct apiserver *server); // to its limits, after events were published
+void api_history_clear(struct api_history *history);
+static inline struct api_event *api_history_at(const struct api_history *history, size_t i) {
+    return history->ring[(history->first + i) & (history->cap - 1)];
+}
+// Index of the first event after `revision`.
+size_t api_history_after(const struct api_history *history, int64_t revision);
+
+// Who gets the events of a watch. `event` is NULL for initial objects and bookmarks; `object` is borrowed.
+struct api_watch_sink {
+    void (*on_event)(void *ctx, enum kube_event type, struct blob *object, struct api_event *event);
+    void (*on_end)(void *ctx, const struct api_error *error); // NULL: a plain end; the last call
+    size_t (*backlog)(void *ctx);                             // optional
+    void *ctx;
+};
+struct api_request;
+// Returns the id, or 0 with `error` (in `arena`). The first events come in a later turn.
+uint64_t api_watch_start(struct apiserver *server, struct arena *arena,
+                         const struct api_request *request, const struct api_watch_sink *sink,
+                         struct api_error *error);
+// The sink gets nothing more, not even on_end. False when there is no such watch.
+bool api_watch_stop(struct apiserver *server, uint64_t id);
+void api_watch_dispatch(struct apiserver *server, struct api_event *event);
+void api_watch_kinds_changed(struct apiserver *server); // ends the watches of kinds that are gone
+void api_watches_destroy(struct apiserver *server);
+
+// ---- request.c: a request in parsed form ----
+enum api_verb {
+    API_VERB_GET,
+    API_VERB_LIST,
+    API_VERB_WATCH,
+    API_VERB_CREATE,
+    API_VERB_UPDATE,
+    API_VERB_PATCH,
+    API_VERB_DELETE,
+    API_VERB_DELETE_COLLECTION,
+};
+const char *api_verb_name(enum api_verb verb); // "get", "list", ..., as RBAC names them
+enum api_output { API_OUTPUT_OBJECT, API_OUTPUT_TABLE, API_OUTPUT_PARTIAL };
+
+struct api_request {
+    enum api_verb verb;
+    struct kube_gvr gvr;
+    struct str ns, name, subresource;
+    struct str body;
+    enum kube_patch patch;
+    bool body_yaml;
+    bool dry_run, force;
+    struct str field_manager, field_validation;
+    enum kube_propagation propagation;
+    struct str precondition_uid, precondition_version;
+    int64_t grace_seconds;
+    struct str label_selector, field_selector, continue_token, resource_version,
+        resource_version_match;
+    int64_t limit;
+    bool send_initial_events, allow_bookmarks;
+    int64_t timeout_seconds; // of a watch; 0: none asked for
+    enum api_output output;
+    struct str include; // of a table
+};
+void api_request_from_kube(const struct kube_request *from, struct api_request *out);
+// From an HTTP method, encoded path and encoded query. Slices point into the arena or the arguments. False: `error` is
+// set (404 for a path that is not a resource's).
+bool api_request_parse(struct arena *arena, struct str method, struct str path, struct str query,
+                       struct api_request *out, struct api_error *error);
+// The Accept header: which form the reply has. 406 when none of the offered types can be served.
+bool api_request_accept(struct arena *arena, struct str accept, struct api_request *request,
+                        struct api_error *error);
+// The Content-Type of a request with a body. 415 for what is not understood.
+bool api_request_content_type(struct arena *arena, struct str type, struct api_request *request,
+                              struct api_error *error);
+
+// ---- op.c: one request under way ----
+struct api_op {
+    struct api_op *next; // in the queue of replies
+    struct apiserver *server;
+    struct arena *arena;
+    uint64_t id;
+    struct api_request request;
+    struct api_user user;
+    const struct api_kind *kind; // during execution only
+    struct api_collection *collection;
+    struct api_error error; // status 0: fine
+    int status;             // of the reply
+    struct blob **parts;    // the reply's body in pieces, each a reference
+    size_t part_count, part_cap;
+    struct str content_type; // empty: application/json
+    struct str *warnings;
+    size_t warning_count;
+    bool changed;   // made a change: the reply waits for its commit
+    bool waiting;   // in a group
+    bool cancelled; // reply with ERR_CANCELLED
+    // Called once, in a later turn; owns nothing afterwards.
+    void (*finish)(struct api_op *op);
+    kube_done *done;
+    void *ctx;
+};
+struct api_op *api_op_create(struct apiserver *server, void (*finish)(struct api_op *op));
+void api_op_run(struct api_op *op);                       // executes now, replies in a later turn
+void api_op_ready(struct api_op *op);                     // replies in a later turn
+void api_op_destroy(struct api_op *op);                   // called by whoever delivered the reply
+void api_op_add(struct api_op *op, struct blob *part);    // takes the reference over
+void api_op_add_text(struct api_op *op, struct str text); // copies
+void api_op_warn(struct api_op *op, struct str text);     // borrowed until the reply
+void api_op_fill_error(struct api_op *op);                // body := Status of op->error
+struct blob *api_op_body(struct api_op *op);              // all parts as one; a new reference
+enum err_code api_error_code(const struct api_error *error);
+
+// ---- verbs: read.c, write.c, patch.c, apply.c, delete.c, subresource.c. False: op->error is set ----
+bool api_verb_get(struct api_op *op);
+bool api_verb_list(struct api_op *op);
+bool api_verb_create(struct api_op *op);
+bool api_verb_update(struct api_op *op);
+bool api_verb_patch(struct api_op *op);
+bool api_verb_delete(struct api_op *op);
+bool api_verb_delete_collection(struct api_op *op);
+bool api_subresource(struct api_op *op, bool *handled);
+
+// A stored object as a verb sees it.
+struct api_object {
+    struct api_entry *entry;
+    struct blob *blob; // a reference
+    struct doc_value value;
+};
+bool api_object_load(struct api_op *op, struct str ns, struct str name, struct api_object *out);
+void api_object_fini(struct api_object *object);
+static inline void auto_api_object_fini(struct api_object *object) {
+    api_object_fini(object);
+}
+#define AUTO_OBJECT __attribute__((cleanup(auto_api_object_fini)))
+
+// Replies with one object in the form that the request asks for.
+bool api_reply_object(struct api_op *op, int status, struct blob *stored);
+bool api_reply_value(struct api_op *op, int status, const struct doc_value *value);
+// The stored text in the served version `kind`; a new reference.
+struct blob *api_serve_text(const struct apiserver *server, const struct api_kind *kind,
+                            struct blob *stored);
+// Only apiVersion, kind (as PartialObjectMetadata) and metadata; a new reference.
+struct blob *api_partial_text(struct arena *arena, struct blob *stored);
+// The text of "metadata" within a stored object, without parsing the rest; empty when it is not where it should be.
+struct str api_metadata_text(struct str object);
+struct str api_group_version(struct arena *arena, struct str group, struct str version);
+
+// Parses the request's body into an object of the request's kind: apiVersion, kind and namespace are checked or filled.
+bool api_body_object(struct api_op *op, struct str name, struct doc_value *out);
+bool api_body_parse(struct api_op *op, struct doc_value *out);
+// Stores `object` (any served version) as the next state of `old`, by the rules of `operation`; patch and scale end here too.
+bool api_store_update(struct api_op *op, struct api_object *old, struct doc_value object,
+                      enum api_operation operation);
+bool api_store_create(struct api_op *op, struct doc_value object);
+// Gives the object (in storage form) its revision, prints it and records the change; a dry run only prints. `entry` NULL: a
+// new one is made for `key`. A new reference; NULL: op->error is set.
+struct blob *api_store_put(struct api_op *op, struct api_entry *entry, struct str key,
+                           struct doc_value object);
+struct blob *api_store_remove(struct api_op *op, struct api_entry *entry, struct doc_value object);
+bool api_body_identity(struct api_op *op, struct str name, struct doc_value *object);
+// The object as the request's version shows it.
+struct doc_value api_served_form(struct api_op *op, const struct doc_value *stored);
+// A deletion was asked for and nothing holds the object any more.
+bool api_is_finished(const struct api_kind *kind, const struct doc_value *object);
+bool api_delete_object(struct api_op *op, struct api_object *old, bool *removed,
+                       struct blob **after);
+// Apply (apply.c): the next state of `old` (NULL: there is none) after a manager applied `config`.
+bool api_apply(struct api_op *op, const struct doc_value *old, const struct doc_value *config,
+               struct doc_value *out);
+bool api_delete_options(struct api_op *op);
+
+// meta.c: the rules of metadata
+bool api_meta_check(struct api_op *op, const struct doc_value *object); // names, labels, ...
+struct doc_value api_meta_fresh(struct api_op *op, struct doc_value object);
+bool api_meta_keep(struct api_op *op, const struct doc_value *old, enum api_operation operation,
+                   struct doc_value *object);
+bool api_invalid(struct api_op *op, struct str name, const char *reason, struct str path,
+                 struct str message);
+struct doc_value api_ordered(struct arena *arena, const struct doc_value *object);
+
+// ---- select.c: does an object pass a selector ----
+struct api_selection {
+    struct selector *labels, *fields; // NULL: everything
+    bool needs_body;                  // a field outside metadata is asked for
+};
+bool api_selection_parse(struct arena *arena, const struct api_kind *kind, struct str labels,
+                         struct str fields, struct api_selection *out, struct api_error *error);
+static inline bool api_selection_is_empty(const struct api_selection *selection) {
+    return !selection->labels && !selection->fields;
+}
+bool api_selection_matches(const struct api_selection *selection, const struct api_kind *kind,
+                           struct str text, struct arena *scratch);
+
+// ---- server.c ----
+struct apiserver {
+    struct loop *loop;
+    struct store *store;
+    struct metrics *metrics;
+    struct metric *requests, *watch_gauge, *commit_seconds;
+    struct api_kinds *kinds;
+    struct api_controllers *controllers;
+    struct map *collections; // by "group/plural"
+    int64_t revision;        // the newest given out
+    int64_t durable;         // the newest committed
+    bool ready;
+
+    struct api_group *open, *committing;
+    bool flush_posted;
+    int64_t commit_started;
+
+    struct api_op *ready_first, *ready_last;
+    bool deliver_posted;
+    struct map *calls; // local calls under way by id, for cancel
+    uint64_t last_id;
+    struct api_life *life; // tells posted callbacks that the server is gone
+
+    struct api_history history;
+    struct map *watches;       // by id
+    struct map *local_watches; // those of calls.c
+    struct api_watcher *starting_first, *starting_last; // whose first events are due
+    bool starting_posted;
+    struct loop_timer *watch_timer;
+    unsigned dispatching;
+    struct api_watcher *dead; // to be freed when no dispatch is under way
+
+    struct api_entry *newest, *oldest; // entries that hold a text
+    size_t cache_used, cache_max;
+    struct arena *scratch; // reset by whoever uses it
+    struct buf print;      // objects on their way to the store
+};
+const struct api_kind *api_kind_find(const struct apiserver *server, const struct kube_gvr *gvr);
+// Runs `fn(server)` in a later turn unless the server is gone by then.
+void api_post(struct apiserver *server, void (*fn)(struct apiserver *server));
+// Writes the status that the registry wants a CRD to have, after a commit of that CRD.
+void api_crd_committed(struct apiserver *server, const struct api_event *event);
+
+#endif

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// PATCH: the four kinds of patches make a next state from the newest one; from there on it is an update.
+#include "apiserver/core.h"
+
+static bool bad_patch(struct api_op *op, int status, const char *reason, const struct err *err) {
+    return api_error_set(&op->error, op->arena, status, reason, "%s", err->message);
+}
+
+static bool unsupported(struct api_op *op) {
+    return api_error_set(&op->error, op->arena, 415, "UnsupportedMediaType",
+                         "the body of the request was in an unknown format - accepted media types "
+                         "include: application/json-patch+json, application/merge-patch+json, "
+                         "application/apply-patch+yaml");
+}
+
+static bool patched(struct api_op *op, const struct doc_value *before,
+                    const struct doc_value *patch, struct doc_value *out) {
+    struct err err = {0};
+    switch (op->request.patch) {
+    case KUBE_PATCH_JSON:
+        if (!doc_is(patch, DOC_ARRAY)) {
+            return api_error_set(&op->error, op->arena, 400, "BadRequest",
+                                 "a JSON patch must be an array of operations, not %s",
+                                 doc_kind_name(doc_kind(patch)));
+        }
+        if (!doc_json_patch(op->arena, before, patch, out, &err)) {
+            api_error_set(&op->error, op->arena, 422, "Invalid",
+                          "the server rejected our request due to an error in our request: %s",
+                          err.message);
+            return false;
+        }
+        return true;
+    case KUBE_PATCH_MERGE:
+        if (!doc_is(patch, DOC_OBJECT)) {
+            return api_error_set(&op->error, op->arena, 400, "BadRequest",
+                                 "a merge patch must be an object, not %s",
+                                 doc_kind_name(doc_kind(patch)));
+        }
+        *out = doc_merge_patch(op->arena, before, patch);
+        return true;
+    case KUBE_PATCH_STRATEGIC:
+        if (!doc_is(patch, DOC_OBJECT)) {
+            return api_error_set(&op->error, op->arena, 400, "BadRequest",
+                                 "a strategic merge patch must be an object, not %s",
+                                 doc_kind_name(doc_kind(patch)));
+        }
+        return op->kind->custom
+                   ? unsupported(op)
+                   : schema_strategic_merge(op->arena, op->kind->merge, before, patch, out, &err) ||
+                         bad_patch(op, 400, "BadRequest", &err);
+    case KUBE_PATCH_APPLY:
+        return api_apply(op, before, patch, out);
+    }
+    return unsupported(op);
+}
+
+// Names of another object in a patch would move it.
+static bool same_object(struct api_op *op, const struct doc_value *before,
+                        struct doc_value *after) {
+    if (!api_body_identity(op, op->request.name, after)) {
+        return false;
+    }
+    if (!doc_get_str(after, "metadata", "name").n) {
+        *after = doc_with(op->arena, after, doc_make_str(op->request.name), "metadata", "name");
+    }
+    return true;
+}
+
+static bool apply_new(struct api_op *op, struct doc_value *config) {
+    struct doc_value object;
+    if (str_eq(op->request.subresource, STR("status"))) {
+        return api_error_not_found(&op->error, op->arena, op->kind, op->request.name);
+    }
+    if (doc_get_str(config, "metadata", "uid").n ||
+        doc_get_str(config, "metadata", "resourceVersion").n) {
+        return api_error_conflict(&op->error, op->arena, op->kind, op->request.name);
+    }
+    return api_apply(op, NULL, config, &object) && api_store_create(op, object);
+}
+
+bool api_verb_patch(struct api_op *op) {
+    struct doc_value patch;
+    op->request.body_yaml |= op->request.patch == KUBE_PATCH_APPLY;
+    if (!api_body_parse(op, &patch)) {
+        return false;
+    }
+    if (op->request.patch == KUBE_PATCH_APPLY && !api_body_identity(op, op->request.name, &patch)) {
+        return false;
+    }
+    AUTO_OBJECT struct api_object old = {0};
+    if (!api_object_load(op, op->request.ns, op->request.name, &old)) {
+        if (op->request.patch != KUBE_PATCH_APPLY || op->error.status != 404) {
+            return false;
+        }
+        op->error = (struct api_error){0};
+        return apply_new(op, &patch);
+    }
+    struct doc_value before = api_served_form(op, &old.value);
+    struct doc_value after;
+    if (!patched(op, &before, &patch, &after) || !same_object(op, &before, &after)) {
+        return false;
+    }
+    return api_store_update(op, &old, after,
+                            str_eq(op->request.subresource, STR("status")) ? API_UPDATE_STATUS
+                                                                           : API_UPDATE);
+}

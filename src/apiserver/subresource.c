@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sub-resources that are not the object itself: scale, finalize of namespaces, eviction and binding of pods.
+// "status" goes the way of the object's own verbs.
+#include "apiserver/core.h"
+
+static bool unknown(struct api_op *op) {
+    return api_error_set(&op->error, op->arena, 404, "NotFound",
+                         "the server could not find the requested resource");
+}
+
+static bool not_allowed(struct api_op *op) {
+    return api_error_set(&op->error, op->arena, 405, "MethodNotAllowed",
+                         "the server does not allow this method on the requested resource");
+}
+
+// ---- scale ----
+static bool patch_scale(struct api_op *op, const struct doc_value *scale, struct doc_value *out) {
+    struct doc_value patch;
+    struct err err = {0};
+    if (!api_body_parse(op, &patch)) {
+        return false;
+    }
+    if (op->request.patch == KUBE_PATCH_JSON) {
+        return doc_json_patch(op->arena, scale, &patch, out, &err) ||
+               api_error_set(&op->error, op->arena, 422, "Invalid", "%s", err.message);
+    }
+    *out = doc_merge_patch(op->arena, scale, &patch); // a Scale has no lists
+    return true;
+}
+
+static bool serve_scale(struct api_op *op) {
+    AUTO_OBJECT struct api_object old = {0};
+    if (!op->kind->has_scale) {
+        return unknown(op);
+    }
+    enum api_verb verb = op->request.verb;
+    if (verb != API_VERB_GET && verb != API_VERB_UPDATE && verb != API_VERB_PATCH) {
+        return not_allowed(op);
+    }
+    if (!api_object_load(op, op->request.ns, op->request.name, &old)) {
+        return false;
+    }
+    struct doc_value object = api_served_form(op, &old.value);
+    struct doc_value scale = api_scale_of(op->arena, op->kind, &object);
+    op->request.output = API_OUTPUT_OBJECT;
+    if (verb == API_VERB_GET) {
+        return api_reply_value(op, 200, &scale);
+    }
+    struct doc_value wanted;
+    if (verb == API_VERB_PATCH ? !patch_scale(op, &scale, &wanted) : !api_body_parse(op, &wanted)) {
+        return false;
+    }
+    struct str version = doc_get_str(&wanted, "metadata", "resourceVersion");
+    if (version.n && !str_eq(version, doc_get_str(&object, "metadata", "resourceVersion"))) {
+        return api_error_conflict(&op->error, op->arena, op->kind, op->request.name);
+    }
+    if (!api_scale_apply(op->arena, op->kind, &wanted, &object, &op->error)) {
+        return false;
+    }
+    size_t parts = op->part_count;
+    if (!api_store_update(op, &old, object, API_UPDATE)) {
+        return false;
+    }
+    // The reply is the Scale of what was stored, not the object.
+    struct doc_value stored;
+    struct err err = {0};
+    struct str text = blob_str(op->parts[parts]);
+    if (!doc_parse_json_copy(text, op->arena, &stored, &err)) {
+        return api_error_set(&op->error, op->arena, 500, "InternalError", "%s", err.message);
+    }
+    while (op->part_count > parts) {
+        blob_unref(op->parts[--op->part_count]);
+    }
+    scale = api_scale_of(op->arena, op->kind, &stored);
+    return api_reply_value(op, 200, &scale);
+}
+
+// ---- finalize ----
+static bool serve_finalize(struct api_op *op) {
+    struct doc_value object;
+    AUTO_OBJECT struct api_object old = {0};
+    if (op->request.verb != API_VERB_UPDATE) {
+        return not_allowed(op);
+    }
+    if (!api_body_object(op, op->request.name, &object) ||
+        !api_object_load(op, op->request.ns, op->request.name, &old)) {
+        return false;
+    }
+    struct str version = doc_get_str(&object, "metadata", "resourceVersion");
+    if (version.n && !str_eq(version, doc_get_str(&old.value, "metadata", "resourceVersion"))) {
+        return api_error_conflict(&op->error, op->arena, op->kind, op->request.name);
+    }
+    const struct doc_value *finalizers = doc_get(&object, "spec", "finalizers");
+    struct doc_value next = doc_len(finalizers)
+                                ? doc_with(op->arena, &old.value, *finalizers, "spec", "finalizers")
+                                : doc_without(op->arena, &old.value, "spec", "finalizers");
+    struct blob *after = api_is_finished(op->kind, &next)
+                             ? api_store_remove(op, old.entry, next)
+                             : api_store_put(op, old.entry, (struct str){NULL, 0}, next);
+    bool ok = after && api_reply_object(op, 200, after);
+    blob_unref(after);
+    return ok;
+}
+
+// ---- eviction and binding ----
+static bool reply_done(struct api_op *op) {
+    op->status = 201;
+    api_op_add_text(op, STR("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"
+                            "\"status\":\"Success\",\"code\":201}"));
+    return true;
+}
+
+static bool serve_eviction(struct api_op *op) {
+    struct doc_value eviction;
+    AUTO_OBJECT struct api_object old = {0};
+    if (op->request.verb != API_VERB_CREATE) {
+        return not_allowed(op);
+    }
+    if (!api_body_parse(op, &eviction) ||
+        !api_object_load(op, op->request.ns, op->request.name, &old)) {
+        return false;
+    }
+    const struct doc_value *options = doc_get(&eviction, "deleteOptions");
+    op->request.body = options ? doc_to_json(op->arena, options) : (struct str){NULL, 0};
+    op->request.body_yaml = false;
+    bool removed;
+    struct blob *after = NULL;
+    if (!api_delete_options(op) || !api_delete_object(op, &old, &removed, &after)) {
+        return false;
+    }
+    blob_unref(after);
+    return reply_done(op);
+}
+
+static bool serve_binding(struct api_op *op) {
+    struct doc_value binding;
+    AUTO_OBJECT struct api_object old = {0};
+    if (op->request.verb != API_VERB_CREATE) {
+        return not_allowed(op);
+    }
+    if (!api_body_parse(op, &binding) ||
+        !api_object_load(op, op->request.ns, op->request.name, &old)) {
+        return false;
+    }
+    struct str node = doc_get_str(&binding, "target", "name");
+    struct str has = doc_get_str(&old.value, "spec", "nodeName");
+    if (!node.n) {
+        return api_error_set(&op->error, op->arena, 400, "BadRequest",
+                             "a binding must name its target node");
+    }
+    if (has.n) {
+        return api_error_set(&op->error, op->arena, 409, "Conflict",
+                             "Operation cannot be fulfilled on pods/binding \"%.*s\": pod %.*s is "
+                             "already assigned to node \"%.*s\"",
+                             STR_ARG(op->request.name), STR_ARG(op->request.name), STR_ARG(has));
+    }
+    struct doc_value next = doc_with(op->arena, &old.value, doc_make_str(node), "spec", "nodeName");
+    struct blob *after = api_store_put(op, old.entry, (struct str){NULL, 0}, next);
+    blob_unref(after);
+    return after && reply_done(op);
+}
+
+bool api_subresource(struct api_op *op, bool *handled) {
+    struct str name = op->request.subresource;
+    bool core = !op->kind->group.n;
+    *handled = true;
+    if (str_eq(name, STR("status"))) {
+        enum api_verb verb = op->request.verb;
+        if (!op->kind->has_status) {
+            return unknown(op);
+        }
+        if (verb != API_VERB_GET && verb != API_VERB_UPDATE && verb != API_VERB_PATCH) {
+            return not_allowed(op);
+        }
+        *handled = false;
+        return true;
+    }
+    if (str_eq(name, STR("scale"))) {
+        return serve_scale(op);
+    }
+    if (core && str_eq(op->kind->plural, STR("namespaces")) && str_eq(name, STR("finalize"))) {
+        return serve_finalize(op);
+    }
+    if (core && str_eq(op->kind->plural, STR("pods"))) {
+        if (str_eq(name, STR("eviction"))) {
+            return serve_eviction(op);
+        }
+        if (str_eq(name, STR("binding"))) {
+            return serve_binding(op);
+        }
+    }
+    return unknown(op);
+}
