@@ -271,8 +271,8 @@ static void sink_list_item(void *ctx, const struct kube_scan *item, struct str k
     }
     struct entry *before = find_entry(scope, item->ns, item->name);
     if (before) {
-        bool newer = kube_version_compare(before->object.resource_version,
-                                          item->resource_version) > 0;
+        bool newer =
+            kube_version_compare(before->object.resource_version, item->resource_version) > 0;
         // A list may go back in time (a restored server); only an own write made since it began is known to be newer.
         if (newer && before->noted && before->mark == scope->mark) {
             return;
@@ -338,9 +338,9 @@ static void sink_event(void *ctx, enum kube_event event, const struct kube_scan 
         return;
     }
     struct entry *before = find_entry(scope, object->ns, object->name);
-    int order = before ? kube_version_compare(object->resource_version,
-                                              before->object.resource_version)
-                       : 1;
+    int order =
+        before ? kube_version_compare(object->resource_version, before->object.resource_version)
+               : 1;
     bool same = before && str_eq(before->object.uid, object->uid);
     if (event == KUBE_DELETED) {
         // The end of an earlier object of the same name, when the next one was our own write, ends nothing.

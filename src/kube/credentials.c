@@ -74,8 +74,8 @@ static bool check_server(struct str server, struct err *err) {
     struct str rest = str_skip(server, str_starts(server, STR("https://")) ? 8 : 7);
     if (!scheme || rest.n == 0 || rest.p[0] == '/' || has_control(server) ||
         str_find_char(server, ' ') != STR_NPOS) {
-        return err_set(err, ERR_INVALID,
-                       "server \"%.*s\" is no address like https://host:port", STR_ARG(server));
+        return err_set(err, ERR_INVALID, "server \"%.*s\" is no address like https://host:port",
+                       STR_ARG(server));
     }
     if (str_find_char(rest, '@') != STR_NPOS || str_find_char(rest, '?') != STR_NPOS ||
         str_find_char(rest, '#') != STR_NPOS) {
@@ -112,8 +112,9 @@ bool kube_config_check(const struct kube_config *config, struct err *err) {
                        "a certificate authority and insecure-skip-tls-verify exclude each other");
     }
     if ((tls->cert.n > 0) != (tls->key.n > 0)) {
-        return err_set(err, ERR_INVALID, "a client certificate and its key go together: the %s is "
-                                         "missing",
+        return err_set(err, ERR_INVALID,
+                       "a client certificate and its key go together: the %s is "
+                       "missing",
                        tls->cert.n ? "key" : "certificate");
     }
     if (config->token.n > LIMIT_CREDENTIAL_BYTES) {
@@ -125,8 +126,9 @@ bool kube_config_check(const struct kube_config *config, struct err *err) {
     }
     if (has_control(config->username) || has_control(config->password) ||
         str_find_char(config->username, ':') != STR_NPOS) {
-        return err_set(err, ERR_INVALID, "user name or password hold characters that HTTP cannot "
-                                         "carry");
+        return err_set(err, ERR_INVALID,
+                       "user name or password hold characters that HTTP cannot "
+                       "carry");
     }
     if ((config->username.n || config->password.n) &&
         (config->token.n || config->token_file.n || config->exec_argc)) {
@@ -138,8 +140,9 @@ bool kube_config_check(const struct kube_config *config, struct err *err) {
         bad = bad || has_control(config->as_groups[i]);
     }
     if (bad) {
-        return err_set(err, ERR_INVALID, "tls-server-name or as, as-uid, as-groups hold control "
-                                         "characters");
+        return err_set(err, ERR_INVALID,
+                       "tls-server-name or as, as-uid, as-groups hold control "
+                       "characters");
     }
     if (config->as_user.n == 0 && (config->as_uid.n || config->as_group_count)) {
         return err_set(err, ERR_INVALID, "as-uid and as-groups need \"as\"");
@@ -159,10 +162,9 @@ void kube_config_copy(struct arena *arena, struct kube_config *out,
                       const struct kube_config *from) {
     *out = *from;
     struct str *const texts[] = {
-        &out->server,         &out->tls.ca,     &out->tls.cert,   &out->tls.key,
-        &out->tls.server_name, &out->proxy,     &out->token,      &out->token_file,
-        &out->username,       &out->password,   &out->ns,         &out->as_user,
-        &out->as_uid,
+        &out->server, &out->tls.ca,  &out->tls.cert,   &out->tls.key,  &out->tls.server_name,
+        &out->proxy,  &out->token,   &out->token_file, &out->username, &out->password,
+        &out->ns,     &out->as_user, &out->as_uid,
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         *texts[i] = texts[i]->n ? arena_dup(arena, *texts[i]) : (struct str){NULL, 0};
@@ -183,8 +185,7 @@ bool kube_config_in_cluster_at(const char *folder, const char *host, const char 
     }
     struct kube_config config = {0};
     bool v6 = strchr(host, ':') != NULL;
-    config.server =
-        arena_printf(arena, v6 ? "https://[%s]:%s" : "https://%s:%s", host, port);
+    config.server = arena_printf(arena, v6 ? "https://[%s]:%s" : "https://%s:%s", host, port);
     config.token_file = arena_printf(arena, "%s/token", folder);
     struct str token, ns;
     if (!kube_read_file(config.token_file.p, arena, &token, err)) {

@@ -130,7 +130,7 @@ struct kube_set {
 };
 typedef bool kube_set_eq(const void *item, const void *key);
 void *kube_set_find(const struct kube_set *set, uint32_t hash, kube_set_eq *eq, const void *key);
-void kube_set_add(struct kube_set *set, void *item); // must not be there yet
+void kube_set_add(struct kube_set *set, void *item);                // must not be there yet
 void kube_set_replace(struct kube_set *set, void *old, void *item); // of the same hash
 void kube_set_remove(struct kube_set *set, void *item);
 bool kube_set_next(const struct kube_set *set, size_t *iter, void **item);

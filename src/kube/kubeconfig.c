@@ -124,8 +124,9 @@ static bool exec_env(const struct reader *r, const struct doc_value *list, struc
         return fail_at(r, list, ERR_INVALID, "%s: exec.env must be a list", s->name);
     }
     if (count > LIMIT_EXEC_ARGUMENTS) {
-        return fail_at(r, list, ERR_LIMIT, "%s: exec.env has more than LIMIT_EXEC_ARGUMENTS (%d) "
-                                           "entries",
+        return fail_at(r, list, ERR_LIMIT,
+                       "%s: exec.env has more than LIMIT_EXEC_ARGUMENTS (%d) "
+                       "entries",
                        s->name, LIMIT_EXEC_ARGUMENTS);
     }
     struct str *env = ARENA_ARRAY(r->arena, count + 1, struct str);
@@ -156,8 +157,9 @@ static bool exec_argv(const struct reader *r, const struct doc_value *exec, cons
         return fail_at(r, args, ERR_INVALID, "%s: exec.args must be a list", s->name);
     }
     if (doc_len(args) > LIMIT_EXEC_ARGUMENTS) {
-        return fail_at(r, args, ERR_LIMIT, "%s: exec.args has more than LIMIT_EXEC_ARGUMENTS (%d) "
-                                           "entries",
+        return fail_at(r, args, ERR_LIMIT,
+                       "%s: exec.args has more than LIMIT_EXEC_ARGUMENTS (%d) "
+                       "entries",
                        s->name, LIMIT_EXEC_ARGUMENTS);
     }
     struct str *argv = ARENA_ARRAY(r->arena, doc_len(args) + 1, struct str);
@@ -264,7 +266,8 @@ static bool take_groups(const struct reader *r, const struct section *s, struct 
 }
 
 static bool take_cluster(const struct reader *r, const struct section *s, struct kube_config *out) {
-    if (!take_str(r, s, "server", &out->server) || !take_pem(r, s, "certificate-authority", &out->tls.ca) ||
+    if (!take_str(r, s, "server", &out->server) ||
+        !take_pem(r, s, "certificate-authority", &out->tls.ca) ||
         !take_bool(r, s, "insecure-skip-tls-verify", &out->tls.insecure) ||
         !take_str(r, s, "tls-server-name", &out->tls.server_name) ||
         !take_str(r, s, "proxy-url", &out->proxy)) {
@@ -383,8 +386,8 @@ static bool read_root(const struct reader *r, const struct doc_value *root,
         !take_cluster(r, &cluster, out)) {
         return false;
     }
-    if (user_name.n && (!find_named(r, root, "users", "user", user_name, &user) ||
-                        !take_user(r, &user, out))) {
+    if (user_name.n &&
+        (!find_named(r, root, "users", "user", user_name, &user) || !take_user(r, &user, out))) {
         return false;
     }
     if (!kube_config_check(out, r->err)) {
@@ -432,9 +435,7 @@ bool kube_config_load(const char *path, const struct kubeconfig_options *options
     struct kubeconfig_options here = options ? *options : (struct kubeconfig_options){0};
     if (here.base.n == 0) {
         size_t slash = str_rfind_char(str_from(path), '/');
-        here.base = slash == STR_NPOS ? STR(".")
-                    : slash == 0      ? STR("/")
-                                      : str_make(path, slash);
+        here.base = slash == STR_NPOS ? STR(".") : slash == 0 ? STR("/") : str_make(path, slash);
     }
     if (!kube_config_parse(text, &here, arena, out, err)) {
         return err_wrap_file(err, str_from(path));

@@ -31,6 +31,8 @@ const struct kube_resource *kube_mapper_find_word(const struct kube_mapper *mapp
                                                   struct str word);
 bool kube_mapper_next(const struct kube_mapper *mapper, size_t *iter,
                       const struct kube_resource **resource);
+// What the last reading could not read: groups whose server does not answer keep what was known of them.
+bool kube_mapper_next_warning(const struct kube_mapper *mapper, size_t *iter, struct str *warning);
 
 // "apps/v1" -> group "apps", version "v1"; "v1" -> "", "v1".
 void kube_split_api_version(struct str api_version, struct str *group, struct str *version);

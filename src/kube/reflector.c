@@ -190,7 +190,8 @@ static void list_failed(struct kube_reflector *r, const struct err *error, int64
         r->expired++;
         delay = r->expired <= 1 ? 0 : backoff(r, r->expired);
     } else if (is_refusal(error)) {
-        delay = refused_delay_ns + (int64_t)loop_random_below(r->loop, (uint64_t)refused_delay_ns / 4);
+        delay =
+            refused_delay_ns + (int64_t)loop_random_below(r->loop, (uint64_t)refused_delay_ns / 4);
         if (error->code == ERR_NOT_FOUND) {
             r->sink.lost(r->ctx);
         }

@@ -126,8 +126,9 @@ static bool delete_body(const struct kube_request *r, struct arena *arena, struc
         doc_object_set_c(&object, "kind", DOC_S("DeleteOptions"));
         doc_object_set_c(&object, "apiVersion", DOC_S("v1"));
     }
-    static const char *const policies[] = {
-        [KUBE_BACKGROUND] = "Background", [KUBE_FOREGROUND] = "Foreground", [KUBE_ORPHAN] = "Orphan"};
+    static const char *const policies[] = {[KUBE_BACKGROUND] = "Background",
+                                           [KUBE_FOREGROUND] = "Foreground",
+                                           [KUBE_ORPHAN] = "Orphan"};
     if (r->propagation != KUBE_PROPAGATION_DEFAULT) {
         doc_object_set_c(&object, "propagationPolicy",
                          doc_make_str(str_from(policies[r->propagation])));
