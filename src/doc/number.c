@@ -110,7 +110,7 @@ static struct str digits_of_int(int64_t integer, char out[24]) {
 }
 
 void doc_decimal_from(const struct doc_value *number, struct doc_decimal *out) {
-    *out = (struct doc_decimal){0};
+    *out = (struct doc_decimal){.fraction = STR("")};
     if (number->kind == DOC_INT) {
         out->negative = number->u.integer < 0;
         out->whole = digits_of_int(number->u.integer, out->integer);
