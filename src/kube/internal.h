@@ -83,7 +83,7 @@ void kube_config_copy(struct arena *arena, struct kube_config *out, const struct
 
 struct kube_auth;
 struct kube_auth *kube_auth_create(struct loop *loop, const struct kube_config *config);
-void kube_auth_destroy(struct kube_auth *auth); // waiters are told ERR_CANCELLED before it returns
+void kube_auth_destroy(struct kube_auth *auth); // waiters are not called any more
 // Empty when there is none. False when it must be waited for.
 bool kube_auth_ready(struct kube_auth *auth, struct str *authorization, const struct err **error);
 // `fn` runs once in a later turn, when credentials are there or could not be had.
