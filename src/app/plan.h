@@ -62,8 +62,9 @@ struct app_call {               // one effect on the destination cluster
     bool server_side;
     enum kube_propagation propagation;
     struct str precondition_uid;
-    int rank;     // calls of a lower rank are done first
-    bool is_noop; // nothing differs: record `outcome` without a call
+    int rank;        // calls of a lower rank are done first
+    bool is_noop;    // nothing differs: `outcome` is recorded without a call
+    bool no_outcome; // removal of an old hook: nothing to record unless it fails
 };
 
 struct app_event {

@@ -52,13 +52,17 @@ struct metrics *metrics_create(void) {
     return metrics;
 }
 
-static void metric_destroy(struct metric *metric) {
+static void free_series(struct metric *metric) {
     struct str key;
     void *series;
     for (size_t i = 0; map_next(metric->series, &i, &key, &series);) {
         free(series);
     }
     map_destroy(metric->series);
+}
+
+static void metric_destroy(struct metric *metric) {
+    free_series(metric);
     for (size_t i = 0; i < metric->label_count; i++) {
         free(metric->labels[i]);
     }
@@ -183,6 +187,21 @@ void metric_remove(struct metric *metric, const struct str *values) {
         metric->bare = NULL;
     }
     free(series);
+}
+
+void metric_clear(struct metric *metric) {
+    free_series(metric);
+    metric->series = map_create();
+    metric->bare = NULL;
+}
+
+void metrics_off_collect(struct metrics *metrics, void (*fn)(void *ctx), void *ctx) {
+    for (size_t i = 0; i < metrics->collectors.len; i++) {
+        if (metrics->collectors.items[i].fn == fn && metrics->collectors.items[i].ctx == ctx) {
+            VEC_REMOVE_SWAP(&metrics->collectors, i);
+            return;
+        }
+    }
 }
 
 void metrics_on_collect(struct metrics *metrics, void (*fn)(void *ctx), void *ctx) {

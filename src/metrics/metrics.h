@@ -24,6 +24,9 @@ void metric_observe(struct metric *metric, const struct str *values, double valu
 void metric_remove(struct metric *metric, const struct str *values);
 // Collectors run before a scrape, to fill gauges from state.
 void metrics_on_collect(struct metrics *metrics, void (*fn)(void *ctx), void *ctx);
+// Ends it again; nothing happens when it was not registered.
+void metrics_off_collect(struct metrics *metrics, void (*fn)(void *ctx), void *ctx);
+void metric_clear(struct metric *metric); // drops every series
 bool metrics_print(struct metrics *metrics, struct buf *out);
 
 #endif
