@@ -59,14 +59,29 @@ struct vcs {
 
 struct vcs_options {
     struct loop *loop;
-    const char *dir;  // mirrors live here; may be deleted at any time
-    const char *self; // path of this program, for the askpass helper ("skiff git-askpass")
-    struct metrics *metrics;
+    const char *dir; // mirrors live here; may be deleted at any time
+    const char
+        *self; // path of this program, which git starts as its askpass helper (vcs_is_askpass)
+    struct metrics *metrics; // may be NULL
+    bool
+        forbid_local; // refuse file URLs and paths, where the authors of Applications are not trusted
 };
+// Requests still waiting at `destroy` are dropped without their callback; the loop must run until its workers and
+// children have ended. Trees may be destroyed later than the vcs.
 struct vcs *vcs_create(const struct vcs_options *options, struct err *err);
 
-// "git@host:org/repo.git" and "https://host/org/repo.git/" name the same repository as Argo CD's NormalizeGitURL sees it.
+// git starts `options.self` to ask for a password. main.c, first thing: if (vcs_is_askpass(argc, argv)) return vcs_askpass_main(argc, argv);
+bool vcs_is_askpass(int argc, char *const *argv);
+int vcs_askpass_main(int argc, char *const *argv); // exit code
+
+// The form in which Argo CD compares repository URLs (NormalizeGitURL): lower case, without ".git", "ssh://" and slashes at
+// the end, "git@host:org/repo" as "git@host/org/repo". For comparing, not for fetching.
 struct str vcs_normalize_url(struct str url, struct arena *arena);
+// Without user name and password: what logs, errors and metrics may show.
+struct str vcs_scrub_url(struct str url, struct arena *arena);
+bool vcs_is_local(struct str url); // a file URL or an absolute path
+// Whether a file's content is a Git LFS pointer, which renders cannot use.
+bool vcs_is_lfs_pointer(struct str content);
 // Refuses what could be taken for an option or a local program ("-x", "ext::", unknown schemes, control characters).
 bool vcs_check_url(struct str url, struct err *err) MUST_USE;
 bool vcs_check_revision(struct str revision, struct err *err) MUST_USE;
@@ -75,9 +90,10 @@ bool vcs_check_revision(struct str revision, struct err *err) MUST_USE;
 struct vcs_push {
     struct str urls[4]; // web, clone and ssh URLs of the repository
     size_t url_count;
-    struct str ref;   // "refs/heads/main"
-    struct str after; // SHA
-    bool is_ping;     // a test delivery: answer 200, do nothing
+    struct str ref;            // "refs/heads/main"
+    struct str after;          // SHA
+    struct str default_branch; // "main"
+    bool is_ping;              // a test delivery: answer 200, do nothing
 };
 struct vcs_webhook_request {
     struct str event, signature_256,
@@ -87,5 +103,10 @@ struct vcs_webhook_request {
 // ERR_UNAUTHORIZED when the secret is empty (closed without a secret) or the signature over the raw bytes is wrong.
 bool vcs_webhook_parse(const struct vcs_webhook_request *request, struct str secret,
                        struct arena *arena, struct vcs_push *out, struct err *err) MUST_USE;
+// Whether the push concerns a source with this repository and targetRevision, as Argo CD decides: host and path whatever the
+// scheme, user, port and ".git"; the revision by its last part, HEAD or empty when the default branch was pushed. A
+// semver range matches every tag.
+bool vcs_push_matches(const struct vcs_push *push, struct str repo_url, struct str revision);
+bool vcs_push_matches_url(const struct vcs_push *push, struct str repo_url);
 
 #endif
