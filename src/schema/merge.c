@@ -310,6 +310,37 @@ static bool need_list(const struct schema_merge *m, const struct doc_value *v, s
     return true;
 }
 
+// The order in which the server's items count for $setElementOrder. Where the patch deletes items, kube-apiserver lets the
+// first added ones take the places at the end that became free, so they sort behind the server's own items.
+static struct doc_value server_order(const struct schema_merge *m, const struct doc_value *original,
+                                     const struct doc_value *wanted, struct str key) {
+    struct doc_array gone = doc_array_start(m->arena);
+    for (DOC_EACH_ITEM(wanted, item)) {
+        if (schema_is_deletion(item)) {
+            doc_array_add(&gone, *item);
+        }
+    }
+    if (gone.len == 0 || key.n == 0) {
+        return *original;
+    }
+    struct doc_value deletions = doc_array_done(&gone);
+    struct doc_value left = without_items(m, original, &deletions, key);
+    size_t free_places = doc_len(original) - doc_len(&left);
+    struct schema_order known = schema_order_make(m->arena, &left, key);
+    struct doc_array order = doc_array_start(m->arena);
+    for (DOC_EACH_ITEM(&left, item)) {
+        doc_array_add(&order, *item);
+    }
+    for (DOC_EACH_ITEM(wanted, item)) {
+        if (free_places > 0 && !doc_find(item, SCHEMA_DIRECTIVE) &&
+            schema_order_find(&known, item) == SCHEMA_NOWHERE) {
+            doc_array_add(&order, *item);
+            free_places--;
+        }
+    }
+    return doc_array_done(&order);
+}
+
 // One "$setElementOrder/FIELD". `done` says that the ordinary member FIELD of the patch is dealt with.
 static bool set_element_order(const struct schema_merge *m, const struct schema_at *at,
                               const struct doc_value *patch, struct str field,
@@ -327,6 +358,7 @@ static bool set_element_order(const struct schema_merge *m, const struct schema_
         return false;
     }
     struct doc_value merged;
+    struct doc_value order = original ? *original : doc_null();
     enum doc_kind kind;
     if (!original && !wanted) {
         return true;
@@ -337,9 +369,11 @@ static bool set_element_order(const struct schema_merge *m, const struct schema_
         merged = *original;
     } else if (!merge_lists(m, &field_at, original, wanted, false, &merged)) {
         return false;
+    } else {
+        order = server_order(m, original, wanted, key);
     }
     if (!schema_item_kind(m->err, original, wanted, &kind) ||
-        !schema_order_merged(m, &merged, set_order, original, key, &merged)) {
+        !schema_order_merged(m, &merged, set_order, &order, key, &merged)) {
         return false;
     }
     doc_object_set(result, field, merged);
