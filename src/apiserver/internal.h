@@ -147,7 +147,7 @@ const struct api_kinds *apiserver_kinds(const struct apiserver *server);
 // What the controllers rely on in the core:
 // - a watch without a resourceVersion begins with an ADDED for every object that exists, then follows changes; a watch of
 //   a kind that is not served (yet, or no more) ends by on_end;
-// - apiserver_peek sees a write at the latest when the callback of that write runs;
+// - apiserver_peek sees a write, and watches have told of it, at the latest when the callback of that write runs;
 // - metadata.generateName is honoured; PATCH with KUBE_PATCH_MERGE works for objects and for "status";
 // - a status write to a Deployment may also change its annotations (as upstream: only spec and labels are kept);
 // - DELETE of a Pod that is scheduled and not Succeeded or Failed, with a grace period (default: its

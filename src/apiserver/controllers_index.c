@@ -1,0 +1,558 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the controllers remember of the objects: who owns whom, which pods are how far, and whom a change concerns. Fed by
+// the watches alone: the server tells watches of a write before it answers the writer, so nobody plans on old knowledge
+// of an own write.
+#include "apiserver/controllers.h"
+
+#include "base/limits.h"
+
+// ---- Finding ----
+enum { KEY_MAX = 4 * (LIMIT_NAME + 1) };
+
+static struct str object_key(char key[KEY_MAX], const struct ctl_kind *kind, struct str ns,
+                             struct str name) {
+    struct str parts[] = {kind->gvr.group, kind->gvr.resource, ns, name};
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        if (n + parts[i].n + 1 > KEY_MAX) {
+            return (struct str){NULL, 0};
+        }
+        if (parts[i].n) {
+            memcpy(key + n, parts[i].p, parts[i].n);
+        }
+        n += parts[i].n;
+        key[n++] = '/';
+    }
+    return str_make(key, n);
+}
+
+struct ctl_object *ctl_find(const struct api_controllers *c, const struct ctl_kind *kind,
+                            struct str ns, struct str name) {
+    char key[KEY_MAX];
+    struct str k = object_key(key, kind, ns, name);
+    return k.n ? map_find(c->objects, k) : NULL;
+}
+
+struct ctl_uid *ctl_uid_find(const struct api_controllers *c, struct str uid) {
+    return uid.n ? map_find(c->uids, uid) : NULL;
+}
+
+static struct ctl_uid *uid_get(struct api_controllers *c, struct str uid) {
+    struct ctl_uid *entry = map_find(c->uids, uid);
+    if (!entry) {
+        entry = NEW(struct ctl_uid);
+        map_put(c->uids, uid, entry);
+    }
+    return entry;
+}
+
+static void uid_drop_empty(struct api_controllers *c, struct str uid, struct ctl_uid *entry) {
+    if (!entry->object && entry->dependents.len == 0) {
+        map_remove(c->uids, uid);
+        VEC_FREE(&entry->dependents);
+        free(entry);
+    }
+}
+
+struct ctl_ns *ctl_space_find(const struct api_controllers *c, struct str ns) {
+    return map_find(c->spaces, ns);
+}
+
+static struct ctl_ns *space_get(struct api_controllers *c, struct str ns) {
+    struct ctl_ns *space = map_find(c->spaces, ns);
+    if (!space) {
+        space = NEW(struct ctl_ns);
+        map_put(c->spaces, ns, space);
+    }
+    return space;
+}
+
+struct ctl_object *ctl_controller_of(const struct api_controllers *c,
+                                     const struct ctl_object *object) {
+    for (size_t i = 0; i < object->owner_count; i++) {
+        if (object->owners[i].controller) {
+            struct ctl_uid *entry = ctl_uid_find(c, object->owners[i].uid);
+            return entry ? entry->object : NULL;
+        }
+    }
+    return NULL;
+}
+
+// ---- What is kept of one version ----
+static void unlink_owners(struct ctl_object *object) {
+    struct api_controllers *c = object->kind->c;
+    for (size_t i = 0; i < object->owner_count; i++) {
+        struct ctl_uid *entry = ctl_uid_find(c, object->owners[i].uid);
+        for (size_t j = 0; entry && j < entry->dependents.len; j++) {
+            if (entry->dependents.items[j] == object) {
+                VEC_REMOVE_SWAP(&entry->dependents, j);
+                uid_drop_empty(c, object->owners[i].uid, entry);
+                break;
+            }
+        }
+    }
+    free(object->owners);
+    object->owners = NULL;
+    object->owner_count = 0;
+}
+
+static bool same_owners(const struct ctl_object *object, const struct doc_value *owners) {
+    if (doc_len(owners) != object->owner_count) {
+        return false;
+    }
+    for (size_t i = 0; i < object->owner_count; i++) {
+        const struct doc_value *owner = doc_at(owners, i);
+        if (!str_eq(object->owners[i].uid, doc_get_str(owner, "uid")) ||
+            object->owners[i].controller != doc_bool(doc_get(owner, "controller"), false) ||
+            object->owners[i].blocks != doc_bool(doc_get(owner, "blockOwnerDeletion"), false)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void wake_waiting_owners(const struct ctl_object *object) {
+    struct api_controllers *c = object->kind->c;
+    for (size_t i = 0; i < object->owner_count; i++) {
+        struct ctl_uid *entry = ctl_uid_find(c, object->owners[i].uid);
+        if (entry && entry->object && (entry->object->foreground || entry->object->orphan)) {
+            ctl_wake(entry->object);
+        }
+    }
+}
+
+static void take_owners(struct ctl_object *object, const struct doc_value *owners) {
+    struct api_controllers *c = object->kind->c;
+    if (same_owners(object, owners)) {
+        return;
+    }
+    wake_waiting_owners(object);
+    unlink_owners(object);
+    size_t count = doc_len(owners), bytes = 0;
+    if (!doc_is(owners, DOC_ARRAY) || count == 0) {
+        return;
+    }
+    for (DOC_EACH_ITEM(owners, owner)) {
+        bytes += doc_get_str(owner, "uid").n;
+    }
+    object->owners = xcalloc(1, count * sizeof(struct ctl_owner) + bytes);
+    char *text = (char *)(object->owners + count);
+    for (DOC_EACH_ITEM(owners, owner)) {
+        struct str uid = doc_get_str(owner, "uid");
+        if (uid.n == 0) {
+            continue;
+        }
+        memcpy(text, uid.p, uid.n);
+        object->owners[object->owner_count++] = (struct ctl_owner){
+            .uid = str_make(text, uid.n),
+            .controller = doc_bool(doc_get(owner, "controller"), false),
+            .blocks = doc_bool(doc_get(owner, "blockOwnerDeletion"), false),
+        };
+        text += uid.n;
+        VEC_PUSH(&uid_get(c, uid)->dependents, object);
+    }
+    object->check_owners = true;
+}
+
+static struct str put(char **at, struct str s) {
+    if (s.n) {
+        memcpy(*at, s.p, s.n);
+    }
+    struct str out = str_make(*at, s.n);
+    *at += s.n;
+    return out;
+}
+
+static struct wl_pod *pack_pod(const struct ctl_object *object, const struct wl_pod *pod) {
+    size_t bytes = sizeof(struct wl_pod) + pod->label_count * sizeof(uint64_t) + pod->node.n +
+                   pod->revision.n + pod->ip.n;
+    struct wl_pod *out = xmalloc(bytes);
+    *out = *pod;
+    uint64_t *labels = (uint64_t *)(out + 1);
+    for (size_t i = 0; i < pod->label_count; i++) {
+        labels[i] = pod->labels[i];
+    }
+    char *at = (char *)(labels + pod->label_count);
+    out->labels = labels;
+    out->name = object->name;
+    out->uid = object->uid;
+    out->node = put(&at, pod->node);
+    out->revision = put(&at, pod->revision);
+    out->ip = put(&at, pod->ip);
+    return out;
+}
+
+static bool same_labels(const struct wl_pod *a, const struct wl_pod *b) {
+    return a->label_count == b->label_count &&
+           (a->label_count == 0 ||
+            memcmp(a->labels, b->labels, a->label_count * sizeof(uint64_t)) == 0);
+}
+
+static void wake_services(const struct ctl_object *pod) {
+    struct ctl_ns *space = ctl_space_find(pod->kind->c, pod->ns);
+    for (size_t i = 0; space && i < space->services.len; i++) {
+        struct ctl_object *service = space->services.items[i];
+        if (service->pod && service->pod->label_count &&
+            wl_labels_contain(pod->pod->labels, pod->pod->label_count, service->pod->labels,
+                              service->pod->label_count)) {
+            ctl_wake(service);
+        }
+    }
+}
+
+static void wake_pod_owners(const struct ctl_object *pod) {
+    struct ctl_object *owner = ctl_controller_of(pod->kind->c, pod);
+    if (!owner) {
+        return;
+    }
+    ctl_wake(owner);
+    if (owner->kind->role == CTL_REPLICA_SET && !wl_pod_is_active(pod->pod)) {
+        struct ctl_object *above = ctl_controller_of(pod->kind->c, owner);
+        if (above) {
+            ctl_wake(above); // a Recreate roll-out waits for the last pod
+        }
+    }
+}
+
+// Addresses go on after the highest one in use.
+static void note_ip(struct api_controllers *c, struct str ip) {
+    struct str rest = ip, part;
+    uint32_t value = 0;
+    for (int i = 0; i < 4 && str_next(&rest, '.', &part); i++) {
+        int64_t byte = 0;
+        if (!str_to_int64(part, &byte) || byte < 0 || byte > 255) {
+            return;
+        }
+        value = i == 0 ? 0 : value << 8 | (uint32_t)byte;
+    }
+    if (value >= c->next_ip) {
+        c->next_ip = value + 1;
+    }
+}
+
+static void take_pod(struct ctl_object *object, const struct doc_value *value) {
+    struct api_controllers *c = object->kind->c;
+    struct wl_pod now;
+    wl_pod_read(c->scratch, value, &now);
+    const struct wl_pod *before = object->pod;
+    bool moved = !before || before->ready != now.ready || before->deleting != now.deleting ||
+                 before->phase != now.phase || !str_eq(before->ip, now.ip) ||
+                 !same_labels(before, &now);
+    if (before && !same_labels(before, &now)) {
+        wake_services(object); // those that matched until now
+    }
+    if (now.ip.n) {
+        note_ip(c, now.ip);
+    }
+    free(object->pod);
+    object->pod = pack_pod(object, &now);
+    if (moved) {
+        wake_services(object);
+        wake_pod_owners(object);
+    }
+    uint64_t stage = wl_pod_stage(value);
+    if (stage != object->stage) {
+        object->stage = stage;
+        object->stage_since = loop_now(c->loop);
+    }
+}
+
+// A Service keeps the hashes of its selector, an orphan those of its labels, both in the place of a pod's labels.
+static void take_labels(struct ctl_object *object, const struct doc_value *labels) {
+    struct wl_pod pod = {.label_count = doc_is(labels, DOC_OBJECT) ? doc_len(labels) : 0};
+    uint64_t *hashes = ARENA_ARRAY(object->kind->c->scratch, pod.label_count + 1, uint64_t);
+    for (DOC_EACH_MEMBER(labels, i)) {
+        hashes[i] = wl_label_hash(doc_key_at(labels, i), doc_str(doc_value_at(labels, i)));
+    }
+    pod.labels = hashes;
+    free(object->pod);
+    object->pod = pack_pod(object, &pod);
+}
+
+static bool has_finalizer(const struct doc_value *object, const char *name) {
+    for (DOC_EACH_ITEM(doc_get(object, "metadata", "finalizers"), finalizer)) {
+        if (str_eq_c(doc_str(finalizer), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_controller(const struct ctl_object *object) {
+    for (size_t i = 0; i < object->owner_count; i++) {
+        if (object->owners[i].controller) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void set_orphan(struct ctl_object *object, bool orphan) {
+    struct ctl_ns *space = space_get(object->kind->c, object->ns);
+    for (size_t i = 0; i < space->orphans.len; i++) {
+        if (space->orphans.items[i] == object) {
+            if (!orphan) {
+                VEC_REMOVE_SWAP(&space->orphans, i);
+            }
+            return;
+        }
+    }
+    if (orphan) {
+        VEC_PUSH(&space->orphans, object);
+    }
+}
+
+// ---- Taking objects in ----
+static bool is_wanted(const struct ctl_kind *kind, const struct doc_value *object) {
+    return kind->role != CTL_OTHER || doc_len(doc_get(object, "metadata", "ownerReferences")) ||
+           (wl_is_deleting(object) &&
+            (has_finalizer(object, "foregroundDeletion") || has_finalizer(object, "orphan")));
+}
+
+static struct ctl_object *add_object(struct ctl_kind *kind, struct str ns, struct str name,
+                                     struct str uid) {
+    struct api_controllers *c = kind->c;
+    char key[KEY_MAX];
+    struct str k = object_key(key, kind, ns, name);
+    if (!k.n) {
+        return NULL;
+    }
+    struct ctl_object *object = xcalloc(1, sizeof(*object) + ns.n + name.n + uid.n + 3);
+    char *at = (char *)(object + 1);
+    object->kind = kind;
+    object->ns = put(&at, ns);
+    at++; // each ends in NUL, for the log
+    object->name = put(&at, name);
+    at++;
+    object->uid = put(&at, uid);
+    object->alive = true;
+    map_put(c->objects, k, object);
+    if (uid.n) {
+        uid_get(c, uid)->object = object;
+    }
+    if (kind->role == CTL_POD) {
+        VEC_PUSH(&space_get(c, ns)->pods, object);
+    } else if (kind->role == CTL_SERVICE) {
+        VEC_PUSH(&space_get(c, ns)->services, object);
+    }
+    return object;
+}
+
+static void wake_dependents(struct api_controllers *c, struct str uid) {
+    struct ctl_uid *entry = ctl_uid_find(c, uid);
+    for (size_t i = 0; entry && i < entry->dependents.len; i++) {
+        struct ctl_object *dependent = entry->dependents.items[i];
+        for (size_t j = 0; j < dependent->owner_count; j++) {
+            if (str_eq(dependent->owners[j].uid, uid)) {
+                dependent->owners[j].gone = true;
+            }
+        }
+        dependent->check_owners = true;
+        ctl_wake(dependent);
+    }
+}
+
+static void nodes_moved(struct api_controllers *c) {
+    c->nodes_changed = true;
+    struct str key;
+    void *value;
+    for (size_t i = 0; map_next(c->objects, &i, &key, &value);) {
+        struct ctl_object *object = value;
+        if (object->kind->role == CTL_DAEMON_SET ||
+            (object->kind->role == CTL_POD && object->pod && object->pod->node.n == 0)) {
+            ctl_wake(object);
+        }
+    }
+}
+
+static void update(struct ctl_object *object, const struct doc_value *value, bool is_new) {
+    struct ctl_kind *kind = object->kind;
+    object->deleting = wl_is_deleting(value);
+    object->foreground = object->deleting && has_finalizer(value, "foregroundDeletion");
+    object->orphan = object->deleting && has_finalizer(value, "orphan");
+    take_owners(object, doc_get(value, "metadata", "ownerReferences"));
+    switch (kind->role) {
+    case CTL_POD:
+        take_pod(object, value);
+        set_orphan(object, !has_controller(object));
+        break;
+    case CTL_REPLICA_SET:
+        take_labels(object, doc_get(value, "metadata", "labels"));
+        set_orphan(object, !has_controller(object));
+        break;
+    case CTL_SERVICE:
+        take_labels(object, doc_get(value, "spec", "selector"));
+        break;
+    case CTL_NODE:
+        if (is_new) {
+            nodes_moved(kind->c);
+        }
+        kind->c->nodes_changed = true;
+        break;
+    case CTL_CRD:
+        loop_timer_start(kind->c->rescan, 0);
+        break;
+    default:
+        break;
+    }
+    struct ctl_object *owner = ctl_controller_of(kind->c, object);
+    if (owner && kind->role != CTL_POD) {
+        ctl_wake(owner);
+    }
+    if (object->deleting) {
+        wake_waiting_owners(object);
+    }
+    ctl_wake(object);
+}
+
+void ctl_take(struct ctl_kind *kind, enum kube_event event, const struct doc_value *value) {
+    struct api_controllers *c = kind->c;
+    struct str ns = wl_ns(value), name = wl_name(value), uid = wl_uid(value);
+    int64_t version = 0;
+    (void)str_to_int64(doc_get_str(value, "metadata", "resourceVersion"), &version);
+    struct ctl_object *object = ctl_find(c, kind, ns, name);
+    if (event == KUBE_DELETED) {
+        if (object && str_eq(object->uid, uid)) {
+            ctl_forget(object);
+        } else {
+            wake_dependents(c, uid);
+            ns_object_gone(c, ns);
+        }
+        if (kind->role == CTL_CRD) {
+            loop_timer_start(c->rescan, 0);
+        }
+        return;
+    }
+    if (object && !str_eq(object->uid, uid)) {
+        ctl_forget(object); // deleted and made again while nobody was looking
+        object = NULL;
+    }
+    if (object) {
+        object->epoch = kind->epoch;
+        if (version <= object->version) {
+            return;
+        }
+    }
+    bool is_new = !object;
+    if (!object) {
+        if (!is_wanted(kind, value) || !(object = add_object(kind, ns, name, uid))) {
+            return;
+        }
+        object->epoch = kind->epoch;
+    }
+    object->version = version;
+    update(object, value, is_new);
+}
+
+#define REMOVE_FROM(vec, wanted)              \
+    for (size_t i = 0; i < (vec)->len; i++) { \
+        if ((vec)->items[i] == (wanted)) {    \
+            VEC_REMOVE_SWAP((vec), i);        \
+            break;                            \
+        }                                     \
+    }
+
+static void leave_space(struct ctl_object *object) {
+    struct api_controllers *c = object->kind->c;
+    struct ctl_ns *space = ctl_space_find(c, object->ns);
+    if (!space) {
+        return;
+    }
+    REMOVE_FROM(&space->pods, object)
+    REMOVE_FROM(&space->services, object)
+    REMOVE_FROM(&space->orphans, object)
+    if (space->pods.len + space->services.len + space->orphans.len == 0) {
+        map_remove(c->spaces, object->ns);
+        VEC_FREE(&space->pods);
+        VEC_FREE(&space->services);
+        VEC_FREE(&space->orphans);
+        free(space);
+    }
+}
+
+void ctl_forget(struct ctl_object *object) {
+    struct api_controllers *c = object->kind->c;
+    char key[KEY_MAX];
+    object->alive = false;
+    object->due = 0;
+    map_remove(c->objects, object_key(key, object->kind, object->ns, object->name));
+    if (object->kind->role == CTL_POD && object->pod) {
+        object->pod->deleting = true;
+        wake_services(object);
+        wake_pod_owners(object);
+    } else {
+        struct ctl_object *owner = ctl_controller_of(c, object);
+        if (owner) {
+            ctl_wake(owner);
+        }
+    }
+    if (object->kind->role == CTL_NODE) {
+        nodes_moved(c);
+    }
+    wake_waiting_owners(object);
+    unlink_owners(object);
+    leave_space(object);
+    struct ctl_uid *entry = ctl_uid_find(c, object->uid);
+    if (entry && entry->object == object) {
+        entry->object = NULL;
+        wake_dependents(c, object->uid);
+        uid_drop_empty(c, object->uid, entry);
+    }
+    ns_object_gone(c, object->ns);
+    if (object->kind->role == CTL_NAMESPACE) {
+        ns_forget(object);
+    }
+    ctl_release(object);
+}
+
+void ctl_release(struct ctl_object *object) {
+    if (object->alive || object->queued || object->in_flight || object->pins) {
+        return;
+    }
+    free(object->owners);
+    free(object->pod);
+    free(object);
+}
+
+const struct doc_value *ctl_load(struct api_controllers *c, const struct ctl_object *object,
+                                 struct arena *arena) {
+    AUTO(blob_unref)
+    struct blob *blob = apiserver_peek(c->server, &object->kind->gvr, object->ns, object->name);
+    if (!blob) {
+        return NULL;
+    }
+    struct doc_value *value = ARENA_NEW(arena, struct doc_value);
+    struct err err = {0};
+    // A copy: the blob may go before the arena does.
+    if (!doc_parse_json_copy(blob_str(blob), arena, value, &err) ||
+        !str_eq(wl_uid(value), object->uid)) {
+        return NULL;
+    }
+    return value;
+}
+
+void ctl_index_destroy(struct api_controllers *c) {
+    struct str key;
+    void *value;
+    for (size_t i = 0; map_next(c->objects, &i, &key, &value);) {
+        struct ctl_object *object = value;
+        free(object->owners);
+        free(object->pod);
+        free(object);
+    }
+    for (size_t i = 0; map_next(c->uids, &i, &key, &value);) {
+        struct ctl_uid *entry = value;
+        VEC_FREE(&entry->dependents);
+        free(entry);
+    }
+    for (size_t i = 0; map_next(c->spaces, &i, &key, &value);) {
+        struct ctl_ns *space = value;
+        VEC_FREE(&space->pods);
+        VEC_FREE(&space->services);
+        VEC_FREE(&space->orphans);
+        free(space);
+    }
+    map_destroy(c->objects);
+    map_destroy(c->uids);
+    map_destroy(c->spaces);
+}

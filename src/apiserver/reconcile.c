@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+// One visit of one object: fetch it and what belongs to it, ask its planner. The order of things: first the garbage
+// collector, which may take the object out of everybody's hands; then adoption of what lost its controller; then the
+// planner of its kind.
+#include "apiserver/controllers.h"
+
+// ---- Nodes ----
+static int compare_nodes(const void *a, const void *b) {
+    return str_cmp(((const struct wl_node *)a)->name, ((const struct wl_node *)b)->name);
+}
+
+static struct str internal_ip(const struct doc_value *node) {
+    for (DOC_EACH_ITEM(doc_get(node, "status", "addresses"), address)) {
+        if (str_eq_c(doc_get_str(address, "type"), "InternalIP")) {
+            return doc_get_str(address, "address");
+        }
+    }
+    return STR("10.0.0.1");
+}
+
+void ctl_refresh_nodes(struct api_controllers *c) {
+    if (!c->nodes_changed) {
+        return;
+    }
+    c->nodes_changed = false;
+    arena_reset(c->nodes_arena);
+    c->node_count = 0;
+    c->nodes_view = NULL;
+    VEC(struct wl_node) nodes = {0};
+    struct str key;
+    void *value;
+    for (size_t i = 0; map_next(c->objects, &i, &key, &value);) {
+        const struct ctl_object *object = value;
+        if (object->kind->role != CTL_NODE || object->deleting) {
+            continue;
+        }
+        const struct doc_value *node = ctl_load(c, object, c->nodes_arena);
+        if (node && !doc_bool(doc_get(node, "spec", "unschedulable"), false)) {
+            struct wl_node view = {.name = wl_name(node),
+                                   .ip = internal_ip(node),
+                                   .labels = doc_get(node, "metadata", "labels")};
+            VEC_PUSH(&nodes, view);
+        }
+    }
+    if (nodes.len) {
+        qsort(nodes.items, nodes.len, sizeof(*nodes.items), compare_nodes);
+        c->nodes_view = ARENA_ARRAY(c->nodes_arena, nodes.len, struct wl_node);
+        memcpy(c->nodes_view, nodes.items, nodes.len * sizeof(struct wl_node));
+        c->node_count = nodes.len;
+    }
+    VEC_FREE(&nodes);
+}
+
+static struct wl_world world_of(const struct api_controllers *c) {
+    return (struct wl_world){
+        .nodes = c->nodes_view, .node_count = c->node_count, .start_delay_ns = c->start_delay_ns};
+}
+
+// ---- What belongs to an object ----
+static bool is_child(const struct ctl_object *child, const struct ctl_object *owner,
+                     enum ctl_role role) {
+    if (child->kind->role != role || !child->alive) {
+        return false;
+    }
+    for (size_t i = 0; i < child->owner_count; i++) {
+        if (child->owners[i].controller && str_eq(child->owners[i].uid, owner->uid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct ctl_object **children_of(const struct ctl_object *owner, enum ctl_role role,
+                                       struct arena *arena, size_t *count) {
+    const struct ctl_uid *entry = ctl_uid_find(owner->kind->c, owner->uid);
+    size_t max = entry ? entry->dependents.len : 0;
+    struct ctl_object **out = ARENA_ARRAY(arena, max + 1, struct ctl_object *);
+    *count = 0;
+    for (size_t i = 0; i < max; i++) {
+        if (is_child(entry->dependents.items[i], owner, role)) {
+            out[(*count)++] = entry->dependents.items[i];
+        }
+    }
+    return out;
+}
+
+static const struct wl_pod **pods_of(const struct ctl_object *owner, struct arena *arena,
+                                     size_t *count) {
+    struct ctl_object **children = children_of(owner, CTL_POD, arena, count);
+    const struct wl_pod **out = ARENA_ARRAY(arena, *count + 1, const struct wl_pod *);
+    for (size_t i = 0; i < *count; i++) {
+        out[i] = children[i]->pod;
+    }
+    return out;
+}
+
+// ---- Adoption: what matches the selector and has no controller becomes ours ----
+static bool adopt(struct ctl_object *object, const struct doc_value *value, struct wl_plan *plan,
+                  enum ctl_role child_role, const char *api_version) {
+    struct api_controllers *c = object->kind->c;
+    const struct ctl_ns *space = ctl_space_find(c, object->ns);
+    const struct doc_value *selector = doc_get(value, "spec", "selector", "matchLabels");
+    if (!space || space->orphans.len == 0 || doc_len(selector) == 0 || wl_is_deleting(value) ||
+        doc_len(doc_get(value, "spec", "selector", "matchExpressions"))) {
+        return false;
+    }
+    uint64_t *wanted = ARENA_ARRAY(plan->arena, doc_len(selector), uint64_t);
+    for (DOC_EACH_MEMBER(selector, i)) {
+        wanted[i] = wl_label_hash(doc_key_at(selector, i), doc_str(doc_value_at(selector, i)));
+    }
+    bool any = false;
+    for (size_t i = 0; i < space->orphans.len; i++) {
+        struct ctl_object *orphan = space->orphans.items[i];
+        if (orphan->kind->role != child_role || orphan->deleting || !orphan->pod ||
+            !wl_labels_contain(orphan->pod->labels, orphan->pod->label_count, wanted,
+                               doc_len(selector)) ||
+            (child_role == CTL_POD && !wl_pod_is_active(orphan->pod))) {
+            continue;
+        }
+        const struct doc_value *child = ctl_load(c, orphan, plan->arena);
+        if (!child) {
+            continue;
+        }
+        struct doc_value owners =
+            wl_owner(plan->arena, api_version, arena_cstr(plan->arena, object->kind->kind), value);
+        struct doc_array all = doc_array_start(plan->arena);
+        for (DOC_EACH_ITEM(doc_get(child, "metadata", "ownerReferences"), owner)) {
+            doc_array_add(&all, *owner);
+        }
+        doc_array_add(&all, *doc_at(&owners, 0));
+        struct doc_value metadata = wl_object(plan->arena, "uid", doc_make_str(orphan->uid),
+                                              "ownerReferences", doc_array_done(&all), NULL);
+        wl_patch(plan, &orphan->kind->gvr, child,
+                 wl_object(plan->arena, "metadata", metadata, NULL));
+        any = true;
+    }
+    return any;
+}
+
+// ---- Kinds ----
+static void visit_deployment(struct ctl_object *object, const struct doc_value *value,
+                             struct wl_plan *plan) {
+    size_t count = 0;
+    struct ctl_object **children = children_of(object, CTL_REPLICA_SET, plan->arena, &count);
+    struct wl_replica_set *sets = ARENA_ARRAY(plan->arena, count + 1, struct wl_replica_set);
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct doc_value *set = ctl_load(object->kind->c, children[i], plan->arena);
+        if (!set) {
+            continue;
+        }
+        size_t pods = 0;
+        struct ctl_object **left = children_of(children[i], CTL_POD, plan->arena, &pods);
+        sets[n].object = set;
+        for (size_t j = 0; j < pods; j++) {
+            enum wl_phase phase = left[j]->pod->phase;
+            sets[n].pods_left += phase == WL_PENDING || phase == WL_RUNNING;
+        }
+        n++;
+    }
+    wl_plan_deployment(plan, value, sets, n);
+}
+
+// Not a pointer type: a planner that needs nothing but pods.
+typedef void pods_planner(struct wl_plan *plan, const struct doc_value *object,
+                          const struct wl_pod *const *pods, size_t count,
+                          const struct wl_world *world);
+
+static void visit_with_pods(struct ctl_object *object, const struct doc_value *value,
+                            struct wl_plan *plan, pods_planner *planner) {
+    size_t count = 0;
+    const struct wl_pod **pods = pods_of(object, plan->arena, &count);
+    struct wl_world world = world_of(object->kind->c);
+    planner(plan, value, pods, count, &world);
+}
+
+static void visit_pod(struct ctl_object *object, const struct doc_value *value,
+                      struct wl_plan *plan) {
+    struct api_controllers *c = object->kind->c;
+    struct wl_world world = world_of(c);
+    uint32_t ip = c->next_ip & UINT32_C(0xffffff);
+    wl_plan_pod(plan, value, &world, loop_now(c->loop) - object->stage_since,
+                arena_printf(plan->arena, "10.%u.%u.%u", ip >> 16, ip >> 8 & 255, ip & 255));
+    if (plan->count && object->pod->ip.n == 0) {
+        c->next_ip++;
+    }
+}
+
+static bool has_named_port(const struct doc_value *service) {
+    for (DOC_EACH_ITEM(doc_get(service, "spec", "ports"), port)) {
+        if (doc_is(doc_get(port, "targetPort"), DOC_STRING)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void visit_service(struct ctl_object *object, const struct doc_value *value,
+                          struct wl_plan *plan) {
+    struct api_controllers *c = object->kind->c;
+    const struct ctl_ns *space = ctl_space_find(c, object->ns);
+    size_t max = space ? space->pods.len : 0, count = 0;
+    const struct wl_pod **pods = ARENA_ARRAY(plan->arena, max + 1, const struct wl_pod *);
+    const struct ctl_object *first = NULL;
+    for (size_t i = 0; i < max && object->pod->label_count; i++) {
+        const struct ctl_object *pod = space->pods.items[i];
+        if (wl_labels_contain(pod->pod->labels, pod->pod->label_count, object->pod->labels,
+                              object->pod->label_count)) {
+            pods[count++] = pod->pod;
+            first = !first || str_cmp(pod->name, first->name) < 0 ? pod : first;
+        }
+    }
+    const struct doc_value *ports_of =
+        first && has_named_port(value) ? ctl_load(c, first, plan->arena) : NULL;
+    size_t slice_count = 0, n = 0;
+    struct ctl_object **slices = children_of(object, CTL_ENDPOINT_SLICE, plan->arena, &slice_count);
+    const struct doc_value **loaded =
+        ARENA_ARRAY(plan->arena, slice_count + 1, const struct doc_value *);
+    for (size_t i = 0; i < slice_count; i++) {
+        loaded[n] = slices[i]->deleting ? NULL : ctl_load(c, slices[i], plan->arena);
+        n += loaded[n] != NULL;
+    }
+    wl_plan_service(plan, value, pods, count, ports_of, loaded, n);
+}
+
+static void visit_node(struct ctl_object *object, const struct doc_value *value,
+                       struct wl_plan *plan) {
+    struct str number = object->name;
+    int64_t index = 0;
+    if (doc_len(doc_get(value, "status", "conditions")) == 0 &&
+        str_starts(number, STR("skiff-node-")) &&
+        str_to_int64(str_skip(number, sizeof("skiff-node-") - 1), &index) && index >= 0) {
+        wl_status(plan, &wl_nodes, value, wl_node_status(plan->arena, (size_t)index, plan->now));
+    }
+}
+
+// Each namespace has its ServiceAccount "default"; a deleted one comes back with the next change of the namespace.
+static void visit_namespace(struct ctl_object *object, const struct doc_value *value,
+                            struct wl_plan *plan) {
+    struct api_controllers *c = object->kind->c;
+    ns_visit(object, value);
+    if (object->deleting || c->idle) {
+        return;
+    }
+    struct blob *present =
+        apiserver_peek(c->server, &wl_service_accounts, object->name, STR("default"));
+    blob_unref(present);
+    if (!present) {
+        struct doc_value metadata = wl_object(plan->arena, "name", DOC_S("default"), "namespace",
+                                              doc_make_str(object->name), NULL);
+        wl_create(plan, &wl_service_accounts, object->name,
+                  wl_object(plan->arena, "apiVersion", DOC_S("v1"), "kind", DOC_S("ServiceAccount"),
+                            "metadata", metadata, NULL))
+            ->exists_is_fine = true;
+    }
+}
+
+static void visit_workload(struct ctl_object *object, const struct doc_value *value,
+                           struct wl_plan *plan) {
+    switch (object->kind->role) {
+    case CTL_DEPLOYMENT:
+        if (!adopt(object, value, plan, CTL_REPLICA_SET, "apps/v1")) {
+            visit_deployment(object, value, plan);
+        }
+        break;
+    case CTL_REPLICA_SET:
+        if (!adopt(object, value, plan, CTL_POD, "apps/v1")) {
+            visit_with_pods(object, value, plan, wl_plan_replica_set);
+        }
+        break;
+    case CTL_STATEFUL_SET:
+        if (!adopt(object, value, plan, CTL_POD, "apps/v1")) {
+            visit_with_pods(object, value, plan, wl_plan_stateful_set);
+        }
+        break;
+    case CTL_DAEMON_SET:
+        if (!adopt(object, value, plan, CTL_POD, "apps/v1")) {
+            visit_with_pods(object, value, plan, wl_plan_daemon_set);
+        }
+        break;
+    case CTL_JOB:
+        visit_with_pods(object, value, plan, wl_plan_job);
+        break;
+    case CTL_POD:
+        visit_pod(object, value, plan);
+        break;
+    case CTL_SERVICE:
+        visit_service(object, value, plan);
+        break;
+    case CTL_INGRESS:
+        wl_plan_ingress(plan, value);
+        break;
+    case CTL_CLAIM:
+        wl_plan_claim(plan, value);
+        break;
+    case CTL_NODE:
+        visit_node(object, value, plan);
+        break;
+    default:
+        break;
+    }
+}
+
+void ctl_visit(struct ctl_object *object, struct wl_plan *plan) {
+    struct api_controllers *c = object->kind->c;
+    enum ctl_role role = object->kind->role;
+    bool collects = object->check_owners || object->foreground || object->orphan;
+    if (!collects && (role == CTL_OTHER || role == CTL_ENDPOINT_SLICE)) {
+        return;
+    }
+    const struct doc_value *value = ctl_load(c, object, plan->arena);
+    if (!value || (collects && gc_visit(object, value, plan))) {
+        return;
+    }
+    if (role == CTL_NAMESPACE) {
+        visit_namespace(object, value, plan);
+    } else if (role == CTL_CRD) {
+        ns_visit(object, value);
+    } else if (!c->idle) {
+        visit_workload(object, value, plan);
+    }
+}

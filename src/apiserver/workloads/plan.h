@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pure half of the simulated cluster: each planner looks at one object and what belongs to it and answers with the
+// writes that bring the cluster one step nearer to it. No clock, no randomness, no calls: tables test them
+// (tests/unit/apiserver/test_plan_*.c); apiserver/controllers.c carries the writes out.
+#ifndef SKIFF_APISERVER_WORKLOADS_PLAN_H
+#define SKIFF_APISERVER_WORKLOADS_PLAN_H
+
+#include "base/timefmt.h"
+#include "doc/doc.h"
+#include "kube/client.h"
+
+// ---- What a planner answers ----
+struct wl_write {
+    enum kube_verb verb; // KUBE_CREATE, KUBE_PATCH (merge) or KUBE_DELETE
+    const struct kube_gvr *gvr;
+    struct str ns, name, subresource;
+    struct doc_value body; // object or merge patch
+    struct str uid;        // delete: precondition
+    enum kube_propagation propagation;
+    int64_t grace_seconds; // delete; -1: default
+    bool
+        lazy; // an intermediate status: may wait a moment, so that a quick series of changes costs one write
+    bool exists_is_fine; // create: somebody having made it before is a success
+};
+
+struct wl_plan {
+    struct arena *arena;
+    int64_t now; // wall time, nanoseconds
+    struct wl_write *writes;
+    size_t count, cap;
+    int64_t requeue_ns; // look again after this time even without an event; 0: no need
+};
+
+// ---- What a planner sees ----
+struct wl_node {
+    struct str name, ip;
+    const struct doc_value *labels;
+};
+struct wl_world {
+    const struct wl_node *nodes;
+    size_t node_count;
+    int64_t start_delay_ns; // of a pod without an annotation
+};
+
+enum wl_phase { WL_PENDING, WL_RUNNING, WL_SUCCEEDED, WL_FAILED };
+// What the owners of a pod need to know of it; taken once from each version of the pod.
+struct wl_pod {
+    struct str name, uid, node, revision; // revision: label controller-revision-hash
+    struct str ip;
+    enum wl_phase phase;
+    bool ready, deleting;
+    int64_t created, ready_since, finished; // wall time; 0: not so
+    int64_t restarts;                       // of its first container
+    int64_t index;                          // ordinal or completion index, -1 without one
+    const uint64_t *labels;                 // wl_label_hash of each label
+    size_t label_count;
+};
+// Strings point into `pod`'s text; labels are in the arena.
+void wl_pod_read(struct arena *arena, const struct doc_value *pod, struct wl_pod *out);
+uint64_t wl_label_hash(struct str key, struct str value);
+// Whether all of `wanted` are among `labels`.
+bool wl_labels_contain(const uint64_t *labels, size_t count, const uint64_t *wanted,
+                       size_t wanted_count);
+bool wl_pod_is_active(const struct wl_pod *pod); // neither finished nor being deleted
+bool wl_pod_is_available(const struct wl_pod *pod, int64_t min_ready_seconds, int64_t now);
+
+struct wl_replica_set { // as a Deployment sees it
+    const struct doc_value *object;
+    size_t pods_left; // not finished, those being deleted included
+};
+
+// ---- Planners ----
+void wl_plan_deployment(struct wl_plan *plan, const struct doc_value *deployment,
+                        const struct wl_replica_set *sets, size_t count);
+void wl_plan_replica_set(struct wl_plan *plan, const struct doc_value *set,
+                         const struct wl_pod *const *pods, size_t count,
+                         const struct wl_world *world);
+void wl_plan_stateful_set(struct wl_plan *plan, const struct doc_value *set,
+                          const struct wl_pod *const *pods, size_t count,
+                          const struct wl_world *world);
+void wl_plan_daemon_set(struct wl_plan *plan, const struct doc_value *set,
+                        const struct wl_pod *const *pods, size_t count,
+                        const struct wl_world *world);
+void wl_plan_job(struct wl_plan *plan, const struct doc_value *job,
+                 const struct wl_pod *const *pods, size_t count, const struct wl_world *world);
+
+// The node's part. A pod's stage is what it waits in (pulling, starting, running for its time, backing off); the caller
+// says for how long it has been in the current one, which is finer than the whole seconds of the object.
+uint64_t wl_pod_stage(const struct doc_value *pod);
+void wl_plan_pod(struct wl_plan *plan, const struct doc_value *pod, const struct wl_world *world,
+                 int64_t stage_elapsed_ns, struct str free_ip);
+
+// Services, with the pods their selector matches, and the EndpointSlices they own. `ports_of` is one of these pods, for
+// named target ports; NULL without one.
+void wl_plan_service(struct wl_plan *plan, const struct doc_value *service,
+                     const struct wl_pod *const *pods, size_t pod_count,
+                     const struct doc_value *ports_of, const struct doc_value *const *slices,
+                     size_t slice_count);
+void wl_plan_ingress(struct wl_plan *plan, const struct doc_value *ingress);
+void wl_plan_claim(struct wl_plan *plan, const struct doc_value *claim);
+struct doc_value wl_node_object(struct arena *arena, size_t index);
+struct doc_value wl_node_status(struct arena *arena, size_t index, int64_t now);
+
+// ---- Helpers shared by the planners ----
+extern const struct kube_gvr wl_deployments, wl_replica_sets, wl_stateful_sets, wl_daemon_sets,
+    wl_jobs, wl_pods, wl_services, wl_endpoint_slices, wl_ingresses, wl_claims, wl_nodes,
+    wl_namespaces, wl_service_accounts, wl_revisions, wl_crds;
+
+void wl_plan_init(struct wl_plan *plan, struct arena *arena, int64_t now);
+struct wl_write *wl_create(struct wl_plan *plan, const struct kube_gvr *gvr, struct str ns,
+                           struct doc_value body);
+struct wl_write *wl_patch(struct wl_plan *plan, const struct kube_gvr *gvr,
+                          const struct doc_value *object, struct doc_value body);
+// Writes `status` where it differs from the object's. NULL when it does not.
+struct wl_write *wl_status(struct wl_plan *plan, const struct kube_gvr *gvr,
+                           const struct doc_value *object, struct doc_value status);
+struct wl_write *wl_delete(struct wl_plan *plan, const struct kube_gvr *gvr, struct str ns,
+                           struct str name, struct str uid);
+void wl_requeue(struct wl_plan *plan, int64_t delay_ns); // the earliest of several wins
+
+// wl_object(arena, "a", value, "b", value, NULL)
+struct doc_value wl_object(struct arena *arena, ...) __attribute__((sentinel));
+struct doc_value wl_text(struct arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+struct doc_value wl_time(struct arena *arena, int64_t ns);
+struct str wl_name(const struct doc_value *object);
+struct str wl_ns(const struct doc_value *object);
+struct str wl_uid(const struct doc_value *object);
+bool wl_is_deleting(const struct doc_value *object);
+struct str wl_annotation(const struct doc_value *object, const char *key);
+// A duration annotation, or the fallback when absent or malformed.
+int64_t wl_annotation_duration(const struct doc_value *object, const char *key, int64_t fallback);
+int64_t wl_annotation_int(const struct doc_value *object, const char *key, int64_t fallback);
+int64_t wl_when(const struct doc_value *time); // 0 when absent or malformed
+struct doc_value wl_owner(struct arena *arena, const char *api_version, const char *kind,
+                          const struct doc_value *owner); // [controller reference]
+// Short names of contents: ten letters and digits that cannot form a word, as pod-template-hash has.
+struct str wl_hash_name(struct arena *arena, const struct doc_value *value, int64_t salt);
+// int-or-percent of `total`; -1 when malformed.
+int64_t wl_scaled(const struct doc_value *value, int64_t total, bool round_up);
+const struct doc_value *wl_condition(const struct doc_value *status, const char *type);
+bool wl_condition_is(const struct doc_value *status, const char *type, const char *value);
+
+// Conditions under construction; starts with those of the present status.
+struct wl_conditions {
+    struct wl_plan *plan;
+    struct doc_array list;
+    const struct doc_value *before;
+};
+void wl_conditions_init(struct wl_conditions *conditions, struct wl_plan *plan,
+                        const struct doc_value *status);
+// Keeps lastTransitionTime where the status stays, and everything where nothing changes. With `update_time` the
+// condition carries lastUpdateTime too, renewed on a change of any field or when `touch` is set.
+void wl_conditions_set(struct wl_conditions *conditions, const char *type, const char *status,
+                       const char *reason, struct doc_value message, bool update_time, bool touch);
+void wl_conditions_remove(struct wl_conditions *conditions, const char *type);
+struct doc_value wl_conditions_done(const struct wl_conditions *conditions);
+
+// A pod made from `template` for a controller; `pick` chooses the node among those the pod's nodeSelector allows, and
+// `node` names one outright (DaemonSets). Exactly one of name and generate_name is given.
+struct wl_pod_spec {
+    const struct doc_value *template;
+    struct str ns, name, generate_name;
+    struct doc_value owners;
+    const struct wl_world *world;
+    uint64_t pick;
+    struct str node;
+};
+struct doc_value wl_pod_make(struct arena *arena, const struct wl_pod_spec *spec);
+const struct wl_node *wl_node_for(const struct wl_world *world, const struct doc_value *pod_spec,
+                                  uint64_t pick);
+// Orders pods by how little is lost with them: unscheduled, pending, not ready, youngest first.
+void wl_sort_for_deletion(const struct wl_pod **pods, size_t count);
+
+#endif
