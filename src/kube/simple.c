@@ -182,6 +182,10 @@ static void list_page(void *ctx, const struct kube_reply *reply) {
     while (go_on && kube_scan_item(head.items, &at, &item)) {
         go_on = list->handler.on_item(list->handler.ctx, item, head.kind, head.api_version);
     }
+    if (list->cancelled) { // from inside on_item: no answer will come any more
+        list_free(list);
+        return;
+    }
     free(TAKE(list->version));
     list->version = xstrdup(head.resource_version);
     free(TAKE(list->continue_token));
