@@ -19,14 +19,6 @@ static const struct admit_rule *find_rule(const struct api_kind *kind) {
     return NULL;
 }
 
-static void add_warning(struct admit *a, struct str text) {
-    struct api_admission *admission = a->admission;
-    admission->warnings =
-        arena_grow(a->arena, admission->warnings, admission->warning_count * sizeof(struct str),
-                   (admission->warning_count + 1) * sizeof(struct str));
-    admission->warnings[admission->warning_count++] = text;
-}
-
 // Strict refuses unknown fields, Warn tells of them, Ignore drops them in silence.
 static bool report_unknown(struct admit *a, const struct doc_value *object, struct str *pruned,
                            size_t count, struct api_error *error) {
@@ -35,7 +27,7 @@ static bool report_unknown(struct admit *a, const struct doc_value *object, stru
     }
     if (!str_eq(a->admission->field_validation, STR("Strict"))) {
         for (size_t i = 0; i < count; i++) {
-            add_warning(a, arena_printf(a->arena, "unknown field \"%.*s\"", STR_ARG(pruned[i])));
+            admit_warn(a, arena_printf(a->arena, "unknown field \"%.*s\"", STR_ARG(pruned[i])));
         }
         return true;
     }
@@ -45,8 +37,6 @@ static bool report_unknown(struct admit *a, const struct doc_value *object, stru
                             STR_ARG(pruned[i]));
     }
     const struct api_kind *kind = a->kind;
-    struct str name = doc_get_str(object, "metadata", "name");
-    (void)name;
     return api_error_set(error, a->arena, 400, "BadRequest",
                          "%.*s in version \"%.*s\" cannot be handled as a %.*s: strict decoding "
                          "error: %.*s",

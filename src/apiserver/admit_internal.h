@@ -12,6 +12,8 @@ struct admit {
     const struct doc_value *old; // NULL on create
     struct schema_problem *problems;
     size_t problem_count, problem_cap;
+    const struct doc_value *claim_templates; // of a StatefulSet: its pods may mount them
+    const char *selector_owner;              // who needs the selector, for messages
 };
 
 // ---- Problems; `path` is printf text ----
@@ -20,10 +22,15 @@ void problem_invalid(struct admit *a, struct str path, const struct doc_value *v
 void problem_required(struct admit *a, struct str path, const char *detail);
 void problem_forbidden(struct admit *a, struct str path, const char *detail);
 void problem_duplicate(struct admit *a, struct str path, const struct doc_value *value);
+void problem_not_found(struct admit *a, struct str path, const struct doc_value *value);
 void problem_too_long(struct admit *a, struct str path, size_t max);
+void problem_too_many(struct admit *a, struct str path, size_t count, size_t max);
+void admit_warn(struct admit *a, struct str text);
 // `supported`: values separated by spaces, in byte order.
 void problem_unsupported(struct admit *a, struct str path, const struct doc_value *value,
                          const char *supported);
+// A string value in the arena, for what an absent field stands for.
+const struct doc_value *text_value(struct admit *a, const char *text);
 struct str path_of(struct admit *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // ---- Checks that many kinds need; absent values are fine ----
@@ -71,9 +78,14 @@ struct admit_rule {
 // Lists end with an entry without a kind.
 extern const struct admit_rule admit_core[], admit_workloads[], admit_network[], admit_policy[];
 
-void admit_pod_spec_fill(struct arena *arena, struct doc_value *pod_spec);
-void admit_pod_spec_check(struct admit *a, struct str path, const struct doc_value *pod_spec,
-                          bool with_restart_never);
-bool admit_crd(struct admit *a, struct doc_value *object, struct api_error *error);
+void admit_pod_spec_fill(struct arena *arena, struct doc_value *spec);
+void admit_template_fill(struct arena *arena, struct doc_value *template);
+void admit_pod_spec_check(struct admit *a, struct str path, const struct doc_value *spec);
+void admit_pod_fill(struct admit *a, struct doc_value *object);
+void admit_pod_check(struct admit *a, const struct doc_value *object);
+void admit_pod_update(struct admit *a, const struct doc_value *object, const struct doc_value *old);
+void admit_crd_fill(struct admit *a, struct doc_value *object);
+void admit_crd_check(struct admit *a, const struct doc_value *object);
+void admit_crd_update(struct admit *a, const struct doc_value *object, const struct doc_value *old);
 
 #endif

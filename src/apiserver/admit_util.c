@@ -14,6 +14,12 @@ struct str path_of(struct admit *a, const char *format, ...) {
     return path;
 }
 
+const struct doc_value *text_value(struct admit *a, const char *text) {
+    struct doc_value *value = ARENA_NEW(a->arena, struct doc_value);
+    *value = doc_make_str(str_from(text));
+    return value;
+}
+
 static void add_problem(struct admit *a, struct str path, struct str reason, struct str message) {
     if (a->problem_count == a->problem_cap) {
         size_t cap = a->problem_cap ? a->problem_cap * 2 : 4;
@@ -59,6 +65,12 @@ void problem_duplicate(struct admit *a, struct str path, const struct doc_value 
                 arena_printf(a->arena, "Duplicate value: %.*s", STR_ARG(words)));
 }
 
+void problem_not_found(struct admit *a, struct str path, const struct doc_value *value) {
+    struct str words = value_words(a, value);
+    add_problem(a, path, STR("FieldValueNotFound"),
+                arena_printf(a->arena, "Not found: %.*s", STR_ARG(words)));
+}
+
 void problem_too_long(struct admit *a, struct str path, size_t max) {
     add_problem(a, path, STR("FieldValueTooLong"),
                 arena_printf(a->arena, "Too long: may not be more than %zu bytes", max));
@@ -74,6 +86,19 @@ void problem_unsupported(struct admit *a, struct str path, const struct doc_valu
     add_problem(a, path, STR("FieldValueNotSupported"),
                 arena_printf(a->arena, "Unsupported value: %.*s: supported values: %.*s",
                              STR_ARG(words), STR_ARG(list)));
+}
+
+void problem_too_many(struct admit *a, struct str path, size_t count, size_t max) {
+    add_problem(a, path, STR("FieldValueTooMany"),
+                arena_printf(a->arena, "Too many: %zu: must have at most %zu items", count, max));
+}
+
+void admit_warn(struct admit *a, struct str text) {
+    struct api_admission *admission = a->admission;
+    admission->warnings =
+        arena_grow(a->arena, admission->warnings, admission->warning_count * sizeof(struct str),
+                   (admission->warning_count + 1) * sizeof(struct str));
+    admission->warnings[admission->warning_count++] = text;
 }
 
 // ---- Checks ----

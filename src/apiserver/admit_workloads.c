@@ -1,4 +1,530 @@
 // SPDX-License-Identifier: Apache-2.0
+// Admission of what makes pods: Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController, Job, CronJob.
 #include "apiserver/admit_internal.h"
 
-const struct admit_rule admit_workloads[] = {{0}};
+// ---- Defaults ----
+
+static void spec_in(struct admit *a, struct doc_value *object, default_change *change) {
+    default_in(a->arena, object, "spec", change);
+}
+
+// A rolling update strategy with these two members; both may be numbers or percentages.
+static void fill_deployment_rolling(struct arena *arena, struct doc_value *rolling) {
+    if (doc_is_null(doc_get(rolling, "maxUnavailable"))) {
+        set_member(arena, rolling, "maxUnavailable", DOC_S("25%"));
+    }
+    if (doc_is_null(doc_get(rolling, "maxSurge"))) {
+        set_member(arena, rolling, "maxSurge", DOC_S("25%"));
+    }
+}
+
+static void fill_deployment_strategy(struct arena *arena, struct doc_value *strategy) {
+    default_str(arena, strategy, "type", "RollingUpdate");
+    if (str_eq(doc_get_str(strategy, "type"), STR("RollingUpdate"))) {
+        default_object(arena, strategy, "rollingUpdate");
+        default_in(arena, strategy, "rollingUpdate", fill_deployment_rolling);
+    }
+}
+
+static void fill_deployment_spec(struct arena *arena, struct doc_value *spec) {
+    default_int(arena, spec, "replicas", 1);
+    default_object(arena, spec, "strategy");
+    default_in(arena, spec, "strategy", fill_deployment_strategy);
+    default_int(arena, spec, "revisionHistoryLimit", 10);
+    default_int(arena, spec, "progressDeadlineSeconds", 600);
+    default_in(arena, spec, "template", admit_template_fill);
+}
+
+static void fill_deployment(struct admit *a, struct doc_value *object) {
+    spec_in(a, object, fill_deployment_spec);
+    default_object(a->arena, object, "status");
+}
+
+static void fill_replicas_status(struct admit *a, struct doc_value *object) {
+    if (doc_is_null(doc_get(object, "status", "replicas"))) {
+        *object = doc_with(a->arena, object, doc_make_int(0), "status", "replicas");
+    }
+}
+
+static void fill_replica_set_spec(struct arena *arena, struct doc_value *spec) {
+    default_int(arena, spec, "replicas", 1);
+    default_in(arena, spec, "template", admit_template_fill);
+}
+
+static void fill_replica_set(struct admit *a, struct doc_value *object) {
+    spec_in(a, object, fill_replica_set_spec);
+    fill_replicas_status(a, object);
+}
+
+static void fill_controller_spec(struct arena *arena, struct doc_value *spec) {
+    fill_replica_set_spec(arena, spec);
+    const struct doc_value *labels = doc_get(spec, "template", "metadata", "labels");
+    if (doc_len(doc_get(spec, "selector")) == 0 && labels) {
+        set_member(arena, spec, "selector", *labels);
+    }
+}
+
+static void fill_controller(struct admit *a, struct doc_value *object) {
+    const struct doc_value *labels = doc_get(object, "spec", "template", "metadata", "labels");
+    if (doc_len(doc_get(object, "metadata", "labels")) == 0 && doc_len(labels) > 0) {
+        *object = doc_with(a->arena, object, *labels, "metadata", "labels");
+    }
+    spec_in(a, object, fill_controller_spec);
+    fill_replicas_status(a, object);
+}
+
+static void fill_partition(struct arena *arena, struct doc_value *rolling) {
+    default_int(arena, rolling, "partition", 0);
+}
+
+static void fill_stateful_strategy(struct arena *arena, struct doc_value *strategy) {
+    default_str(arena, strategy, "type", "RollingUpdate");
+    if (str_eq(doc_get_str(strategy, "type"), STR("RollingUpdate"))) {
+        default_object(arena, strategy, "rollingUpdate");
+        default_in(arena, strategy, "rollingUpdate", fill_partition);
+    }
+}
+
+static void fill_retention(struct arena *arena, struct doc_value *policy) {
+    default_str(arena, policy, "whenDeleted", "Retain");
+    default_str(arena, policy, "whenScaled", "Retain");
+}
+
+static void fill_volume_mode(struct arena *arena, struct doc_value *spec) {
+    default_str(arena, spec, "volumeMode", "Filesystem");
+}
+
+static void fill_claim_template(struct arena *arena, struct doc_value *claim) {
+    default_str(arena, claim, "kind", "PersistentVolumeClaim");
+    default_str(arena, claim, "apiVersion", "v1");
+    default_in(arena, claim, "spec", fill_volume_mode);
+    struct doc_object status = doc_object_start(arena);
+    doc_object_set_c(&status, "phase", DOC_S("Pending"));
+    set_member(arena, claim, "status", doc_object_done(&status));
+}
+
+static void fill_stateful_set_spec(struct arena *arena, struct doc_value *spec) {
+    fill_replica_set_spec(arena, spec);
+    default_each(arena, spec, "volumeClaimTemplates", fill_claim_template);
+    default_str(arena, spec, "podManagementPolicy", "OrderedReady");
+    default_object(arena, spec, "updateStrategy");
+    default_in(arena, spec, "updateStrategy", fill_stateful_strategy);
+    default_int(arena, spec, "revisionHistoryLimit", 10);
+    default_object(arena, spec, "persistentVolumeClaimRetentionPolicy");
+    default_in(arena, spec, "persistentVolumeClaimRetentionPolicy", fill_retention);
+}
+
+static void fill_stateful_set(struct admit *a, struct doc_value *object) {
+    spec_in(a, object, fill_stateful_set_spec);
+    fill_replicas_status(a, object);
+    if (doc_is_null(doc_get(object, "status", "availableReplicas"))) {
+        *object = doc_with(a->arena, object, doc_make_int(0), "status", "availableReplicas");
+    }
+}
+
+static void fill_daemon_rolling(struct arena *arena, struct doc_value *rolling) {
+    default_int(arena, rolling, "maxUnavailable", 1);
+    default_int(arena, rolling, "maxSurge", 0);
+}
+
+static void fill_daemon_strategy(struct arena *arena, struct doc_value *strategy) {
+    default_str(arena, strategy, "type", "RollingUpdate");
+    if (str_eq(doc_get_str(strategy, "type"), STR("RollingUpdate"))) {
+        default_object(arena, strategy, "rollingUpdate");
+        default_in(arena, strategy, "rollingUpdate", fill_daemon_rolling);
+    }
+}
+
+static void fill_daemon_set_spec(struct arena *arena, struct doc_value *spec) {
+    default_in(arena, spec, "template", admit_template_fill);
+    default_object(arena, spec, "updateStrategy");
+    default_in(arena, spec, "updateStrategy", fill_daemon_strategy);
+    default_int(arena, spec, "revisionHistoryLimit", 10);
+}
+
+static void fill_daemon_set(struct admit *a, struct doc_value *object) {
+    static const char *const counts[] = {"currentNumberScheduled", "numberMisscheduled",
+                                         "desiredNumberScheduled", "numberReady"};
+    static const char generation[] = "deprecated.daemonset.template.generation";
+    spec_in(a, object, fill_daemon_set_spec);
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        if (doc_is_null(doc_get(object, "status", counts[i]))) {
+            *object = doc_with(a->arena, object, doc_make_int(0), "status", counts[i]);
+        }
+    }
+    int64_t number = 0;
+    str_to_int64(doc_get_str(a->old, "metadata", "annotations", generation), &number);
+    if (!a->old ||
+        !doc_equal(doc_get(a->old, "spec", "template"), doc_get(object, "spec", "template"))) {
+        number++;
+    }
+    struct str text = arena_printf(a->arena, "%lld", (long long)number);
+    *object = doc_with(a->arena, object, doc_make_str(text), "metadata", "annotations", generation);
+}
+
+static void fill_condition_pattern(struct arena *arena, struct doc_value *pattern) {
+    default_str(arena, pattern, "status", "True");
+}
+
+static void fill_failure_rule(struct arena *arena, struct doc_value *rule) {
+    default_each(arena, rule, "onPodConditions", fill_condition_pattern);
+}
+
+static void fill_failure_policy(struct arena *arena, struct doc_value *policy) {
+    default_each(arena, policy, "rules", fill_failure_rule);
+}
+
+static void fill_job_spec(struct arena *arena, struct doc_value *spec) {
+    bool neither =
+        doc_is_null(doc_get(spec, "completions")) && doc_is_null(doc_get(spec, "parallelism"));
+    if (neither) {
+        default_int(arena, spec, "completions", 1);
+    }
+    default_int(arena, spec, "parallelism", 1);
+    bool per_index = !doc_is_null(doc_get(spec, "backoffLimitPerIndex"));
+    default_int(arena, spec, "backoffLimit", per_index ? INT32_MAX : 6);
+    default_str(arena, spec, "completionMode", "NonIndexed");
+    default_bool(arena, spec, "suspend", false);
+    default_bool(arena, spec, "manualSelector", false);
+    default_in(arena, spec, "podFailurePolicy", fill_failure_policy);
+    bool policy = !doc_is_null(doc_get(spec, "podFailurePolicy"));
+    default_str(arena, spec, "podReplacementPolicy", policy ? "Failed" : "TerminatingOrFailed");
+    default_in(arena, spec, "template", admit_template_fill);
+}
+
+static void add_label(struct admit *a, struct doc_value *object, const char *key,
+                      struct doc_value value) {
+    *object = doc_with(a->arena, object, value, "spec", "template", "metadata", "labels", key);
+}
+
+// A Job's pods are found by the Job's uid, in the old and the prefixed form of the labels.
+static void fill_job_selector(struct admit *a, struct doc_value *object) {
+    if (a->old || doc_bool(doc_get(object, "spec", "manualSelector"), false)) {
+        return;
+    }
+    struct doc_value uid = doc_make_str(doc_get_str(object, "metadata", "uid"));
+    struct doc_value name = doc_make_str(doc_get_str(object, "metadata", "name"));
+    bool shares_labels =
+        doc_len(doc_get(object, "metadata", "labels")) == 0; // as the default of the labels
+    add_label(a, object, "batch.kubernetes.io/controller-uid", uid);
+    add_label(a, object, "batch.kubernetes.io/job-name", name);
+    add_label(a, object, "controller-uid", uid);
+    add_label(a, object, "job-name", name);
+    *object = doc_with(a->arena, object, uid, "spec", "selector", "matchLabels",
+                       "batch.kubernetes.io/controller-uid");
+    if (shares_labels) {
+        const struct doc_value *labels = doc_get(object, "spec", "template", "metadata", "labels");
+        *object = doc_with(a->arena, object, *labels, "metadata", "labels");
+    }
+}
+
+static void fill_job(struct admit *a, struct doc_value *object) {
+    if (!doc_is(doc_get(object, "spec"), DOC_OBJECT)) {
+        return;
+    }
+    spec_in(a, object, fill_job_spec);
+    fill_job_selector(a, object);
+    default_object(a->arena, object, "status");
+}
+
+static void fill_cron_job_spec(struct arena *arena, struct doc_value *spec) {
+    default_str(arena, spec, "concurrencyPolicy", "Allow");
+    default_bool(arena, spec, "suspend", false);
+    default_int(arena, spec, "successfulJobsHistoryLimit", 3);
+    default_int(arena, spec, "failedJobsHistoryLimit", 1);
+    const struct doc_value *template = doc_get(spec, "jobTemplate", "spec", "template");
+    if (!doc_is(template, DOC_OBJECT)) {
+        return;
+    }
+    struct doc_value filled = *template;
+    admit_template_fill(arena, &filled);
+    *spec = doc_with(arena, spec, filled, "jobTemplate", "spec", "template");
+    if (doc_is_null(doc_get(spec, "jobTemplate", "metadata"))) {
+        *spec = doc_with(arena, spec, empty_object(arena), "jobTemplate", "metadata");
+    }
+}
+
+static void fill_cron_job(struct admit *a, struct doc_value *object) {
+    spec_in(a, object, fill_cron_job_spec);
+    default_object(a->arena, object, "status");
+}
+
+static void fill_pod_template(struct admit *a, struct doc_value *object) {
+    default_in(a->arena, object, "template", admit_template_fill);
+}
+
+// ---- Checks ----
+
+static void check_replicas(struct admit *a, const struct doc_value *object) {
+    check_not_negative(a, STR("spec.replicas"), doc_get(object, "spec", "replicas"));
+    check_not_negative(a, STR("spec.minReadySeconds"), doc_get(object, "spec", "minReadySeconds"));
+}
+
+static void check_template(struct admit *a, const struct doc_value *template,
+                           const char *restart_policies) {
+    const struct doc_value *spec = doc_get(template, "spec");
+    check_labels(a, STR("spec.template.labels"), doc_get(template, "metadata", "labels"));
+    admit_pod_spec_check(a, STR("spec.template.spec"), spec);
+    check_choice(a, STR("spec.template.spec.restartPolicy"), doc_get(spec, "restartPolicy"),
+                 restart_policies);
+}
+
+// A selector that is there, not empty, well formed and matches the labels of the pods it will make.
+static void check_selector(struct admit *a, const struct doc_value *object) {
+    const struct doc_value *selector = doc_get(object, "spec", "selector");
+    const struct doc_value *labels = doc_get(object, "spec", "template", "metadata", "labels");
+    struct doc_value nothing = empty_object(a->arena);
+    if (doc_is_null(selector)) {
+        problem_required(a, STR("spec.selector"), "");
+    } else if (doc_len(doc_get(selector, "matchLabels")) +
+                   doc_len(doc_get(selector, "matchExpressions")) ==
+               0) {
+        problem_invalid(a, STR("spec.selector"), selector, "empty selector is invalid for %s",
+                        a->selector_owner);
+    } else {
+        check_label_selector(a, STR("spec.selector"), selector);
+    }
+    if (!selector_covers(selector, labels)) {
+        problem_invalid(a, STR("spec.template.metadata.labels"), labels ? labels : &nothing,
+                        "`selector` does not match template `labels`");
+    }
+}
+
+static void check_surge(struct admit *a, struct str path, const struct doc_value *value) {
+    int64_t percent;
+    if (doc_is(value, DOC_STRING)) {
+        struct str text = doc_str(value);
+        if (!str_ends(text, STR("%")) || !str_to_int64(str_first(text, text.n - 1), &percent) ||
+            percent < 0) {
+            problem_invalid(a, path, value,
+                            "a valid percent string must be a numeric string followed by an "
+                            "ending '%%' (e.g. '1%%',  or '93%%', regex used for validation is "
+                            "'[0-9]+%%')");
+        }
+    } else {
+        check_not_negative(a, path, value);
+    }
+}
+
+static bool is_zero(const struct doc_value *value) {
+    return doc_is(value, DOC_STRING) ? str_eq(doc_str(value), STR("0%")) : doc_int(value, 0) == 0;
+}
+
+static void check_deployment_strategy(struct admit *a, const struct doc_value *strategy) {
+    const struct doc_value *rolling = doc_get(strategy, "rollingUpdate");
+    const struct doc_value *unavailable = doc_get(rolling, "maxUnavailable");
+    check_choice(a, STR("spec.strategy.type"), doc_get(strategy, "type"), "Recreate RollingUpdate");
+    if (str_eq(doc_get_str(strategy, "type"), STR("Recreate"))) {
+        if (!doc_is_null(rolling)) {
+            problem_forbidden(a, STR("spec.strategy.rollingUpdate"),
+                              "may not be specified when strategy `type` is 'Recreate'");
+        }
+        return;
+    }
+    check_surge(a, STR("spec.strategy.rollingUpdate.maxUnavailable"), unavailable);
+    check_surge(a, STR("spec.strategy.rollingUpdate.maxSurge"), doc_get(rolling, "maxSurge"));
+    if (is_zero(unavailable) && is_zero(doc_get(rolling, "maxSurge"))) {
+        problem_invalid(a, STR("spec.strategy.rollingUpdate.maxUnavailable"), unavailable,
+                        "may not be 0 when `maxSurge` is 0");
+    }
+}
+
+static void check_deployment(struct admit *a, const struct doc_value *object) {
+    const struct doc_value *spec = doc_get(object, "spec");
+    a->selector_owner = "deployment";
+    check_replicas(a, object);
+    check_selector(a, object);
+    check_template(a, doc_get(spec, "template"), "Always");
+    check_deployment_strategy(a, doc_get(spec, "strategy"));
+    check_not_negative(a, STR("spec.revisionHistoryLimit"), doc_get(spec, "revisionHistoryLimit"));
+    const struct doc_value *deadline = doc_get(spec, "progressDeadlineSeconds");
+    check_not_negative(a, STR("spec.progressDeadlineSeconds"), deadline);
+    if (doc_int(deadline, INT32_MAX) <= doc_int(doc_get(spec, "minReadySeconds"), 0)) {
+        problem_invalid(a, STR("spec.progressDeadlineSeconds"), deadline,
+                        "must be greater than minReadySeconds");
+    }
+}
+
+static void check_replica_set(struct admit *a, const struct doc_value *object) {
+    a->selector_owner = "ReplicaSet";
+    check_replicas(a, object);
+    check_selector(a, object);
+    check_template(a, doc_get(object, "spec", "template"), "Always");
+}
+
+static void check_controller(struct admit *a, const struct doc_value *object) {
+    const struct doc_value *spec = doc_get(object, "spec");
+    const struct doc_value *selector = doc_get(spec, "selector");
+    const struct doc_value *labels = doc_get(spec, "template", "metadata", "labels");
+    check_replicas(a, object);
+    if (doc_len(selector) == 0) {
+        problem_required(a, STR("spec.selector"), "");
+    }
+    for (DOC_EACH_MEMBER(selector, i)) {
+        if (!doc_equal(doc_value_at(selector, i), doc_find(labels, doc_key_at(selector, i)))) {
+            problem_invalid(a, STR("spec.template.metadata.labels"), labels,
+                            "`selector` does not match template `labels`");
+            break;
+        }
+    }
+    check_template(a, doc_get(spec, "template"), "Always");
+}
+
+static void check_stateful_set(struct admit *a, const struct doc_value *object) {
+    const struct doc_value *spec = doc_get(object, "spec");
+    a->selector_owner = "statefulset";
+    a->claim_templates = doc_get(spec, "volumeClaimTemplates");
+    check_choice(a, STR("spec.podManagementPolicy"), doc_get(spec, "podManagementPolicy"),
+                 "OrderedReady Parallel");
+    check_choice(a, STR("spec.updateStrategy.type"), doc_get(spec, "updateStrategy", "type"),
+                 "OnDelete RollingUpdate");
+    check_replicas(a, object);
+    check_selector(a, object);
+    check_template(a, doc_get(spec, "template"), "Always");
+}
+
+static void check_daemon_set(struct admit *a, const struct doc_value *object) {
+    const struct doc_value *spec = doc_get(object, "spec");
+    a->selector_owner = "daemonset";
+    check_selector(a, object);
+    check_template(a, doc_get(spec, "template"), "Always");
+    check_not_negative(a, STR("spec.minReadySeconds"), doc_get(spec, "minReadySeconds"));
+    check_choice(a, STR("spec.updateStrategy.type"), doc_get(spec, "updateStrategy", "type"),
+                 "OnDelete RollingUpdate");
+}
+
+static void check_job(struct admit *a, const struct doc_value *object) {
+    static const char *const counts[] = {"parallelism", "completions", "backoffLimit",
+                                         "activeDeadlineSeconds", "ttlSecondsAfterFinished"};
+    const struct doc_value *spec = doc_get(object, "spec");
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        check_not_negative(a, path_of(a, "spec.%s", counts[i]),
+                           doc_find(spec, str_from(counts[i])));
+    }
+    check_choice(a, STR("spec.completionMode"), doc_get(spec, "completionMode"),
+                 "Indexed NonIndexed");
+    if (str_eq(doc_get_str(spec, "completionMode"), STR("Indexed")) &&
+        doc_is_null(doc_get(spec, "completions"))) {
+        problem_required(a, STR("spec.completions"), "when completion mode is Indexed");
+    }
+    const struct doc_value *selector = doc_get(spec, "selector");
+    const struct doc_value *labels = doc_get(spec, "template", "metadata", "labels");
+    if (!selector_covers(selector, labels)) {
+        problem_invalid(a, STR("spec.template.metadata.labels"), labels,
+                        "`selector` does not match template `labels`");
+    }
+    check_template(a, doc_get(spec, "template"), "Never OnFailure");
+}
+
+// Five fields of digits and signs, or one of the @names; what they mean is the controller's business.
+static bool is_schedule(struct str text) {
+    static const char *const names[] = {"@yearly", "@annually", "@monthly", "@weekly",
+                                        "@daily",  "@midnight", "@hourly"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_eq_c(text, names[i])) {
+            return true;
+        }
+    }
+    if (str_starts(text, STR("@every "))) {
+        return text.n > strlen("@every ");
+    }
+    size_t fields = 0;
+    struct str rest = str_trim(text), part;
+    while (str_next(&rest, ' ', &part)) {
+        fields += part.n > 0;
+    }
+    return fields == 5;
+}
+
+static void check_cron_job(struct admit *a, const struct doc_value *object) {
+    const struct doc_value *spec = doc_get(object, "spec");
+    const struct doc_value *schedule = doc_get(spec, "schedule");
+    struct str text = doc_str(schedule);
+    if (text.n == 0) {
+        problem_required(a, STR("spec.schedule"), "");
+    } else if (!is_schedule(text)) {
+        problem_invalid(a, STR("spec.schedule"), schedule,
+                        "expected exactly 5 fields, found another number: [%.*s]", STR_ARG(text));
+    }
+    check_choice(a, STR("spec.concurrencyPolicy"), doc_get(spec, "concurrencyPolicy"),
+                 "Allow Forbid Replace");
+    check_not_negative(a, STR("spec.successfulJobsHistoryLimit"),
+                       doc_get(spec, "successfulJobsHistoryLimit"));
+    check_not_negative(a, STR("spec.failedJobsHistoryLimit"),
+                       doc_get(spec, "failedJobsHistoryLimit"));
+    struct str path = STR("spec.jobTemplate.spec.template.spec");
+    const struct doc_value *pod = doc_get(spec, "jobTemplate", "spec", "template", "spec");
+    admit_pod_spec_check(a, path, pod);
+    check_choice(a, path_of(a, "%.*s.restartPolicy", STR_ARG(path)), doc_get(pod, "restartPolicy"),
+                 "Never OnFailure");
+    struct str name = doc_get_str(object, "metadata", "name");
+    if (!a->old && name.n > 52) {
+        problem_invalid(a, STR("metadata.name"), doc_get(object, "metadata", "name"),
+                        "must be no more than 52 characters");
+    }
+}
+
+// ---- Updates ----
+
+static void update_selector(struct admit *a, const struct doc_value *object,
+                            const struct doc_value *old) {
+    check_immutable(a, STR("spec.selector"), doc_get(object, "spec", "selector"),
+                    doc_get(old, "spec", "selector"));
+}
+
+static void update_stateful_set(struct admit *a, const struct doc_value *object,
+                                const struct doc_value *old) {
+    static const char *const free_fields[] = {"replicas",
+                                              "ordinals",
+                                              "template",
+                                              "updateStrategy",
+                                              "revisionHistoryLimit",
+                                              "persistentVolumeClaimRetentionPolicy",
+                                              "minReadySeconds"};
+    struct doc_object now = doc_object_copy(a->arena, doc_get(object, "spec"));
+    struct doc_object before = doc_object_copy(a->arena, doc_get(old, "spec"));
+    for (size_t i = 0; i < ARRAY_LEN(free_fields); i++) {
+        doc_object_remove(&now, str_from(free_fields[i]));
+        doc_object_remove(&before, str_from(free_fields[i]));
+    }
+    struct doc_value rest = doc_object_done(&now), old_rest = doc_object_done(&before);
+    if (!doc_equal(&rest, &old_rest)) {
+        problem_forbidden(a, STR("spec"),
+                          "updates to statefulset spec for fields other than 'replicas', "
+                          "'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', "
+                          "'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are "
+                          "forbidden");
+    }
+}
+
+static void update_job(struct admit *a, const struct doc_value *object,
+                       const struct doc_value *old) {
+    const struct doc_value *now = doc_get(object, "spec"), *before = doc_get(old, "spec");
+    check_immutable(a, STR("spec.completionMode"), doc_get(now, "completionMode"),
+                    doc_get(before, "completionMode"));
+    if (!str_eq(doc_get_str(now, "completionMode"), STR("Indexed"))) {
+        check_immutable(a, STR("spec.completions"), doc_get(now, "completions"),
+                        doc_get(before, "completions"));
+    }
+    check_immutable(a, STR("spec.selector"), doc_get(now, "selector"), doc_get(before, "selector"));
+    // Scheduling hints of a Job that never started may change; nothing else of its template.
+    bool waiting = doc_bool(doc_get(before, "suspend"), false) &&
+                   doc_is_null(doc_get(old, "status", "startTime"));
+    if (!waiting) {
+        check_immutable(a, STR("spec.template"), doc_get(now, "template"),
+                        doc_get(before, "template"));
+    }
+}
+
+const struct admit_rule admit_workloads[] = {
+    {"", "Pod", admit_pod_fill, admit_pod_check, admit_pod_update},
+    {"", "PodTemplate", fill_pod_template, NULL, NULL},
+    {"", "ReplicationController", fill_controller, check_controller, NULL},
+    {"apps", "Deployment", fill_deployment, check_deployment, update_selector},
+    {"apps", "ReplicaSet", fill_replica_set, check_replica_set, update_selector},
+    {"apps", "StatefulSet", fill_stateful_set, check_stateful_set, update_stateful_set},
+    {"apps", "DaemonSet", fill_daemon_set, check_daemon_set, update_selector},
+    {"batch", "Job", fill_job, check_job, update_job},
+    {"batch", "CronJob", fill_cron_job, check_cron_job, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
