@@ -84,7 +84,7 @@ void git_repo_forget_objects(struct git_repo *repo) {
     struct map *maps[] = {repo->known, repo->absent};
     for (size_t m = 0; m < ARRAY_LEN(maps); m++) {
         void *value;
-        for (size_t i = 0; map_next(maps[m], &i, NULL, &value);) {
+        for (size_t i = 0; maps[m] && map_next(maps[m], &i, NULL, &value);) {
             free(value);
         }
         map_destroy(maps[m]);
