@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operator's and the forges' door: /metrics, /healthz, /readyz and /api/webhook.
+#ifndef SKIFF_API_API_H
+#define SKIFF_API_API_H
+
+#include "app/app.h"
+#include "http/server.h"
+#include "metrics/metrics.h"
+
+struct api;
+
+struct api_options {
+    struct metrics *metrics;
+    struct app_controller *app; // borrowed; may be NULL until there is one
+    // More to ask for readiness, e.g. the embedded API; may be NULL.
+    bool (*is_ready)(void *ctx);
+    void *ctx;
+};
+struct api *api_create(const struct api_options *options);
+void api_destroy(struct api *api);
+void api_set_app(struct api *api, struct app_controller *app);
+// For http_server_options, with ctx = the api.
+void api_handle(void *api, struct http_exchange *exchange);
+size_t api_body_limit(void *api, struct str method, struct str path);
+// Is this path ours? Lets the embedded API's listener share its port.
+bool api_owns_path(struct str path);
+
+#endif

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// `skiff controller`: the same controllers over a real cluster.
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/timefmt.h"
+#include "cli/serve.h"
+#include "kube/kubeconfig.h"
+#include "kube/simple.h"
+
+struct controller {
+    struct serve serve;
+    struct str kubeconfig, context;
+    bool in_cluster, with_argocd, allow_exec;
+    struct kube_config config;
+};
+
+static bool load_config(struct controller *c, struct arena *arena, struct err *err) {
+    if (c->in_cluster) {
+        return kube_config_in_cluster(arena, &c->config, err);
+    }
+    struct kubeconfig_options options = {
+        .context = c->context, .allow_files = true, .allow_exec = c->allow_exec};
+    return kube_config_load(arena_cstr(arena, c->kubeconfig), &options, arena, &c->config, err);
+}
+
+// Two controllers over the same Applications would undo each other's work.
+static bool check_no_argocd(struct controller *c, struct arena *arena, struct err *err) {
+    static const char *const kinds[] = {"statefulsets", "deployments"};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct kube_request request = {
+            .verb = KUBE_LIST,
+            .gvr = {STR("apps"), STR("v1"), str_from(kinds[i])},
+            .ns = c->serve.settings.ns,
+            .label_selector = STR("app.kubernetes.io/name=argocd-application-controller"),
+            .grace_seconds = -1,
+            .timeout_ns = 30 * NS_PER_SECOND};
+        struct kube_answer reply;
+        if (!kube_call_wait(c->serve.loop, c->serve.home, &request, arena, &reply, err)) {
+            return err_wrap(err, "looking for Argo CD's own controller");
+        }
+        struct doc_value list;
+        if (!doc_parse_json(reply.body, arena, &list, err)) {
+            return false;
+        }
+        for (DOC_EACH_ITEM(doc_get(&list, "items"), item)) {
+            if (doc_int(doc_get(item, "spec", "replicas"), 1) > 0) {
+                return err_set(err, ERR_CONFLICT,
+                               "Argo CD's own controller runs in namespace %.*s (%s/%.*s): scale "
+                               "it to 0 first, or start with "
+                               "--with-argocd if it looks after other Applications",
+                               STR_ARG(c->serve.settings.ns), kinds[i],
+                               STR_ARG(doc_get_str(item, "metadata", "name")));
+            }
+        }
+    }
+    return true;
+}
+
+static void ready(void *ctx) {
+    struct controller *c = ctx;
+    LOG(LOG_INFO, "main", "the controller runs", "server", c->config.server.p);
+}
+
+static bool start(struct controller *c, struct cli *cli, const struct serve_settings *settings,
+                  struct err *err) {
+    if (!load_config(c, cli->arena, err) || !serve_init(&c->serve, cli, settings, err)) {
+        return false;
+    }
+    struct kube_http_options options = {.config = &c->config,
+                                        .qps = (double)settings->qps,
+                                        .burst = (unsigned)settings->burst,
+                                        .user_agent = STR("skiff/" SKIFF_VERSION),
+                                        .metrics = c->serve.metrics};
+    c->serve.home = kube_http_client_create(c->serve.loop, c->serve.http, &options);
+    c->serve.on_ready = ready;
+    c->serve.ctx = c;
+    return (c->with_argocd || check_no_argocd(c, cli->arena, err)) && serve_run(&c->serve, err);
+}
+
+static int run(struct cli *cli, int argc, char **argv) {
+    struct controller c = {0};
+    struct serve_settings settings;
+    serve_defaults(&settings);
+    struct str cache = {NULL, 0};
+    const char *env = getenv("KUBECONFIG");
+    c.kubeconfig = str_from(env && env[0] ? env : NULL);
+    struct cli_option options[] = {
+        {"kubeconfig", 0, CLI_TEXT, &c.kubeconfig, "FILE",
+         "The cluster to work on (default KUBECONFIG)."},
+        {"context", 0, CLI_TEXT, &c.context, "NAME",
+         "Context of the kubeconfig (default its current one)."},
+        {"in-cluster", 0, CLI_FLAG, &c.in_cluster, NULL,
+         "Use the ServiceAccount of the pod this runs in."},
+        {"with-argocd", 0, CLI_FLAG, &c.with_argocd, NULL,
+         "Start although Argo CD's own controller runs here."},
+        {"allow-exec", 0, CLI_FLAG, &c.allow_exec, NULL,
+         "Let the kubeconfig start credential plugins."},
+        {"cache", 0, CLI_TEXT, &cache, "DIR",
+         "Folder of the Git mirrors; may be deleted at any time."},
+        {"kube-qps", 0, CLI_NUMBER, &settings.qps, "N",
+         "Requests a second to a cluster (default 50; 0: no limit)."},
+        {"kube-burst", 0, CLI_NUMBER, &settings.burst, "N",
+         "Requests at once to a cluster (default 100)."},
+        SERVE_OPTIONS(&settings),
+    };
+    int words, code;
+    if (!cli_parse(cli, options, ARRAY_LEN(options), argc, argv, &words, &code)) {
+        return code;
+    }
+    if (words || (!c.in_cluster && c.kubeconfig.n == 0)) {
+        return cli_fail(cli, EXIT_USAGE, "%s",
+                        words ? "takes no arguments"
+                              : "name the cluster with --kubeconfig FILE or --in-cluster");
+    }
+    if (settings.qps < 0 || settings.burst < 0 || settings.burst > 100000) {
+        return cli_fail(cli, EXIT_USAGE, "--kube-qps and --kube-burst take numbers from 0 on");
+    }
+    settings.cache_dir =
+        cache.n ? cache
+                : arena_printf(cli->arena, "%.*s/cache", STR_ARG(cli_data_dir(cli->arena, cache)));
+    struct err err = {0};
+    bool ok = start(&c, cli, &settings, &err);
+    serve_fini(&c.serve);
+    if (c.serve.metrics) {
+        metrics_destroy(c.serve.metrics);
+    }
+    if (c.serve.loop) {
+        loop_destroy(c.serve.loop);
+    }
+    return ok ? EXIT_DONE : cli_fail_err(cli, &err);
+}
+
+const struct cli_command cli_controller = {
+    .name = "controller",
+    .summary = "Run the controllers against a real Kubernetes cluster.",
+    .usage = "--kubeconfig FILE | --in-cluster",
+    .about = "Everything it knows stays in the cluster's API; the folder of --cache only saves "
+             "fetches. On first start it adds the\n"
+             "namespace, the CRDs and the AppProject \"default\" where they are missing. It "
+             "refuses to start beside Argo CD's own\n"
+             "controller.",
+    .examples = "  skiff controller --kubeconfig ~/.kube/config\n"
+                "  skiff controller --in-cluster --api-listen 0.0.0.0:8082",
+    .run = run,
+};

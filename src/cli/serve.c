@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/serve.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/timefmt.h"
+
+enum { WATCHDOG_MS = 50 };
+
+static struct str from_env(const char *name, const char *fallback) {
+    const char *value = getenv(name);
+    return str_from(value ? value : fallback);
+}
+
+void serve_defaults(struct serve_settings *settings) {
+    *settings = (struct serve_settings){
+        .log_level = from_env("SKIFF_LOG_LEVEL", "info"),
+        .log_format = from_env("SKIFF_LOG_FORMAT", "text"),
+        .ns = from_env("SKIFF_NAMESPACE", "argocd"),
+        .api_listen = from_env("SKIFF_API_LISTEN", "127.0.0.1:8082"),
+        .qps = 50,
+        .burst = 100,
+    };
+}
+
+bool serve_make_dir(const char *path, struct err *err) {
+    AUTO(arena_destroy) struct arena *arena = arena_create();
+    char *copy = arena_cstr(arena, str_from(path));
+    for (char *at = copy + 1; *at; at++) {
+        if (*at == '/') {
+            *at = '\0';
+            (void)mkdir(copy, 0755);
+            *at = '/';
+        }
+    }
+    if (mkdir(copy, 0700) != 0 && errno != EEXIST) {
+        return err_errno(err, errno, "cannot make the folder %s", path);
+    }
+    return true;
+}
+
+static void stop(void *ctx) {
+    struct serve *serve = ctx;
+    LOG(LOG_INFO, "main", "stopping");
+    loop_stop(serve->loop);
+}
+
+bool serve_init(struct serve *serve, struct cli *cli, const struct serve_settings *settings,
+                struct err *err) {
+    serve->cli = cli;
+    serve->settings = *settings;
+    if (!str_eq(settings->log_format, STR("text")) && !str_eq(settings->log_format, STR("json"))) {
+        return err_set(err, ERR_USAGE, "--log-format takes text or json, not \"%.*s\"",
+                       STR_ARG(settings->log_format));
+    }
+    if (!log_configure(settings->log_level, str_eq(settings->log_format, STR("json")), err)) {
+        err->code = ERR_USAGE;
+        return err_wrap(err, "--log-level");
+    }
+    serve->loop = loop_create(0);
+    loop_set_watchdog(serve->loop, WATCHDOG_MS * NS_PER_MS);
+    serve->metrics = metrics_create();
+    serve->signals[0] = loop_signal_create(serve->loop, SIGINT, stop, serve);
+    serve->signals[1] = loop_signal_create(serve->loop, SIGTERM, stop, serve);
+    serve->http = http_client_create(serve->loop);
+    return true;
+}
+
+static void booted(void *ctx, const struct err *error) {
+    struct serve *serve = ctx;
+    if (error) {
+        serve->failure = *error;
+        loop_stop(serve->loop);
+        return;
+    }
+    struct app_options options = {.loop = serve->loop,
+                                  .home = serve->home,
+                                  .vcs = serve->vcs,
+                                  .http = serve->http,
+                                  .metrics = serve->metrics,
+                                  .ns = serve->settings.ns,
+                                  .qps = (double)serve->settings.qps,
+                                  .burst = (unsigned)serve->settings.burst};
+    serve->app = app_controller_create(&options);
+    api_set_app(serve->api, serve->app);
+    if (serve->on_ready) {
+        serve->on_ready(serve->ctx);
+    }
+}
+
+static bool start_api(struct serve *serve, struct err *err) {
+    struct api_options options = {.metrics = serve->metrics};
+    serve->api = api_create(&options);
+    if (serve->settings.api_listen.n == 0) {
+        return true;
+    }
+    struct http_server_options server = {.listen = serve->settings.api_listen,
+                                         .handle = api_handle,
+                                         .body_limit = api_body_limit,
+                                         .ctx = serve->api,
+                                         .idle_timeout_ns = 60 * NS_PER_SECOND};
+    serve->api_server = http_server_start(serve->loop, &server, err);
+    return serve->api_server || err_wrap(err, "--api-listen");
+}
+
+bool serve_run(struct serve *serve, struct err *err) {
+    AUTO(arena_destroy) struct arena *arena = arena_create();
+    const char *mirrors = arena_printf(arena, "%.*s/git", STR_ARG(serve->settings.cache_dir)).p;
+    struct vcs_options vcs = {
+        .loop = serve->loop, .dir = mirrors, .self = serve->cli->self, .metrics = serve->metrics};
+    if (!serve_make_dir(mirrors, err) || !start_api(serve, err)) {
+        return false;
+    }
+    serve->vcs = vcs_create(&vcs, err);
+    if (!serve->vcs) {
+        return false;
+    }
+    app_bootstrap(serve->loop, serve->home, serve->settings.ns, booted, serve);
+    loop_run(serve->loop);
+    if (serve->failure.code != ERR_NONE) {
+        *err = serve->failure;
+        return false;
+    }
+    return true;
+}
+
+void serve_fini(struct serve *serve) {
+    if (serve->api_server) {
+        http_server_stop(serve->api_server);
+    }
+    api_destroy(serve->api);
+    app_controller_destroy(serve->app);
+    if (serve->vcs) {
+        serve->vcs->ops->destroy(serve->vcs);
+    }
+    kube_client_destroy(serve->home);
+    if (serve->http) {
+        http_client_destroy(serve->http);
+    }
+    loop_signal_destroy(serve->signals[0]);
+    loop_signal_destroy(serve->signals[1]);
+}
