@@ -292,11 +292,13 @@ static void make_nodes(struct api_controllers *c) {
 // ---- Life ----
 struct api_controllers *api_controllers_create(struct apiserver *server,
                                                const struct apiserver_options *options) {
+    if (options->no_workloads) {
+        return NULL; // the API alone, as kube-apiserver without a controller manager
+    }
     struct api_controllers *c = NEW(struct api_controllers);
     c->server = server;
     c->loop = options->loop;
-    c->nodes = options->no_workloads ? 0 : options->nodes;
-    c->idle = options->no_workloads;
+    c->nodes = options->nodes;
     c->start_delay_ns = options->pod_start_delay_ns;
     c->groups[0] = STR("system:masters");
     c->groups[1] = STR("system:authenticated");

@@ -101,7 +101,6 @@ struct api_controllers {
     struct loop *loop;
     struct api_user user;
     struct str groups[2];
-    bool idle; // no workloads: only garbage collection and namespaces
     unsigned nodes;
     int64_t start_delay_ns;
 

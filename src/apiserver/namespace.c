@@ -173,7 +173,7 @@ static void delete_item(struct ctl_space *space, const struct kube_gvr *gvr,
         .name = wl_name(item),
         .precondition_uid = wl_uid(item),
         .propagation = KUBE_BACKGROUND,
-        .grace_seconds = space->c->idle ? 0 : -1, // without a node nobody would end a pod
+        .grace_seconds = -1,
     };
     space->outstanding++;
     ctl_call(space->c, &request, deleted, space);

@@ -239,7 +239,7 @@ static void visit_namespace(struct ctl_object *object, const struct doc_value *v
                             struct wl_plan *plan) {
     struct api_controllers *c = object->kind->c;
     ns_visit(object, value);
-    if (object->deleting || c->idle) {
+    if (object->deleting) {
         return;
     }
     struct blob *present =
@@ -316,7 +316,7 @@ void ctl_visit(struct ctl_object *object, struct wl_plan *plan) {
         visit_namespace(object, value, plan);
     } else if (role == CTL_CRD) {
         ns_visit(object, value);
-    } else if (!c->idle) {
+    } else {
         visit_workload(object, value, plan);
     }
 }
