@@ -483,7 +483,8 @@ static void deleting_cascades(void **state) {
                                                  KUBE_FOREGROUND, KUBE_ORPHAN};
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         struct rig *rig = start(1);
-        put(rig, DEPLOYMENTS, DEPLOYMENT("web", "2"));
+        put(rig, DEPLOYMENTS,
+            DEPLOYMENT_OF("web", "2", "", "nginx:1", "\"skiff.dev/sim-stop-delay\":\"1s\""));
         put(rig, "services", SERVICE("web"));
         pass(rig, 2 * NS_PER_SECOND);
         assert_int_equal(200, delete_with(rig, DEPLOYMENTS, "web", ways[i]));
@@ -492,13 +493,16 @@ static void deleting_cascades(void **state) {
             assert_int_equal(200, rig_get(rig, DEPLOYMENTS, NS, "web"));
         }
         pass(rig, 5 * NS_PER_SECOND);
-        assert_int_equal(404, rig_get(rig, DEPLOYMENTS, NS, "web"));
+        if (rig_get(rig, DEPLOYMENTS, NS, "web") != 404) {
+            fail_msg("way %d: %.*s", (int)ways[i], STR_ARG(rig->body));
+        }
         size_t left = ways[i] == KUBE_ORPHAN;
         assert_int_equal(left, count(rig, REPLICA_SETS, ""));
         assert_int_equal(2 * left, count(rig, "pods", ""));
         assert_int_equal(0, count(rig, SLICES, ""));
         if (left) { // made again, it takes what was left over
-            put(rig, DEPLOYMENTS, DEPLOYMENT("web", "2"));
+            put(rig, DEPLOYMENTS,
+                DEPLOYMENT_OF("web", "2", "", "nginx:1", "\"skiff.dev/sim-stop-delay\":\"1s\""));
             pass(rig, 2 * NS_PER_SECOND);
             assert_int_equal(1, count(rig, REPLICA_SETS, ""));
             assert_int_equal(2, count(rig, "pods", ""));
