@@ -76,6 +76,28 @@ static void say(struct planning *planning, const char *format, struct str revisi
                                    STR_ARG(message)));
 }
 
+// A heal touches what drifted and nothing else; being selective, it leaves no entry in the history.
+static struct doc_value drifted(struct planning *planning) {
+    struct doc_array list = doc_array_start(planning->arena);
+    for (size_t i = 0; i < planning->compared_count; i++) {
+        const struct compared *c = &planning->compared[i];
+        if (!c->out_of_sync) {
+            continue;
+        }
+        struct doc_object entry = doc_object_start(planning->arena);
+        if (c->object->group.n) {
+            doc_object_set_c(&entry, "group", doc_make_str(c->object->group));
+        }
+        doc_object_set_c(&entry, "kind", doc_make_str(c->object->kind));
+        doc_object_set_c(&entry, "name", doc_make_str(c->object->name));
+        if (c->object->ns.n) {
+            doc_object_set_c(&entry, "namespace", doc_make_str(c->object->ns));
+        }
+        doc_array_add(&list, doc_object_done(&entry));
+    }
+    return doc_array_done(&list);
+}
+
 static struct doc_value make_operation(struct planning *planning, int64_t heal_attempts) {
     struct arena *arena = planning->arena;
     const struct doc_value *policy = doc_get(planning->in->app, "spec", "syncPolicy");
@@ -89,6 +111,7 @@ static struct doc_value make_operation(struct planning *planning, int64_t heal_a
     }
     if (heal_attempts) {
         doc_object_set_c(&sync, "autoHealAttemptsCount", doc_make_int(heal_attempts));
+        doc_object_set_c(&sync, "resources", drifted(planning));
     }
     struct doc_object by = doc_object_start(arena);
     doc_object_set_c(&by, "automated", doc_make_bool(true));
