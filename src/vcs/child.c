@@ -86,6 +86,7 @@ struct git_child {
     const char *env[CHILD_ENV_MAX];
     size_t env_len;
     unsigned config_len;
+    bool has_askpass;
     git_child_fn *done;
     void *ctx;
 };
@@ -123,7 +124,7 @@ static void add_base_env(struct git_child *child, const struct git_child_context
         "GIT_NO_REPLACE_OBJECTS=1",
         "GIT_OPTIONAL_LOCKS=0",
         "GIT_ADVICE=0",
-        "GIT_ASKPASS=/bin/false",
+
         "SSH_ASKPASS_REQUIRE=never",
         "LC_ALL=C",
         "TZ=UTC",
@@ -253,6 +254,7 @@ static bool add_askpass(struct git_child *child, const struct git_child_context 
         return err_errno(err, errno, "cannot link the askpass helper");
     }
     add_env(child, "GIT_ASKPASS", str_from(helper));
+    child->has_askpass = true;
     return true;
 }
 
@@ -391,6 +393,9 @@ static bool build_env(struct git_child *child, const struct git_child_context *c
     } else if (child->url.scheme != GIT_FILE) {
         add_proxy(child);
         ok = add_http(child, context, err);
+    }
+    if (!child->has_askpass) { // or git would try the one of a desktop
+        add_env(child, "GIT_ASKPASS", STR("/bin/false"));
     }
     add_env(child, "GIT_CONFIG_COUNT", arena_printf(child->arena, "%u", child->config_len));
     child->env[child->env_len] = NULL;

@@ -87,6 +87,7 @@ static bool has_nocase(struct str text, const char *needle) {
 static bool is_noise(struct str line) {
     static const char *const noise[] = {
         "hint:",
+        "error: unable to read askpass response",
         "warning:",
         "Cloning into",
         "Please make sure you have the correct access",
