@@ -20,8 +20,8 @@ static const struct admit_rule *find_rule(const struct api_kind *kind) {
 }
 
 // Strict refuses unknown fields, Warn tells of them, Ignore drops them in silence.
-static bool report_unknown(struct admit *a, const struct doc_value *object, struct str *pruned,
-                           size_t count, struct api_error *error) {
+static bool report_unknown(struct admit *a, struct str *pruned, size_t count,
+                           struct api_error *error) {
     if (count == 0 || str_eq(a->admission->field_validation, STR("Ignore"))) {
         return true;
     }
@@ -45,13 +45,18 @@ static bool report_unknown(struct admit *a, const struct doc_value *object, stru
 }
 
 static bool admit_custom(struct admit *a, struct doc_value *object, struct api_error *error) {
+    struct str *pruned = NULL;
+    size_t pruned_count = 0, problem_count = 0;
+    if (!api_decode_metadata(a, object, &pruned, &pruned_count, error) ||
+        !report_unknown(a, pruned, pruned_count, error)) {
+        return false;
+    }
     if (!a->kind->schema) {
         return true;
     }
-    struct str *pruned = NULL;
-    size_t pruned_count = 0, problem_count = 0;
+    pruned_count = 0;
     *object = schema_struct_prune(a->kind->schema, a->arena, object, &pruned, &pruned_count);
-    if (!report_unknown(a, object, pruned, pruned_count, error)) {
+    if (!report_unknown(a, pruned, pruned_count, error)) {
         return false;
     }
     *object = schema_struct_default(a->kind->schema, a->arena, object);
@@ -64,26 +69,11 @@ static bool admit_custom(struct admit *a, struct doc_value *object, struct api_e
     return true;
 }
 
-// The decoder of a typed server refuses these before any defaulting; admission may then rely on the outer shape.
-static bool check_shape(struct admit *a, const struct doc_value *object, struct api_error *error) {
-    static const char *const parts[] = {"metadata", "spec", "status"};
-    if (!doc_is(object, DOC_OBJECT)) {
-        return api_error_set(error, a->arena, 400, "BadRequest",
-                             "the body of the request is not an object");
-    }
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-        const struct doc_value *part = doc_find(object, str_from(parts[i]));
-        bool free_form = a->kind->custom && i > 0;
-        if (!free_form && is_wrong(part, DOC_OBJECT)) {
-            return api_error_set(
-                error, a->arena, 400, "BadRequest",
-                "%.*s in version \"%.*s\" cannot be handled as a %.*s: json: cannot unmarshal "
-                "%s into Go struct field %.*s.%s",
-                STR_ARG(a->kind->kind), STR_ARG(a->kind->version), STR_ARG(a->kind->kind),
-                doc_kind_name(doc_kind(part)), STR_ARG(a->kind->kind), parts[i]);
-        }
-    }
-    return true;
+static bool admit_builtin(struct admit *a, struct doc_value *object, struct api_error *error) {
+    struct str *unknown = NULL;
+    size_t count = 0;
+    return api_decode(a, object, &unknown, &count, error) &&
+           report_unknown(a, unknown, count, error);
 }
 
 bool api_admit(struct arena *arena, struct api_admission *admission, struct doc_value *object,
@@ -92,11 +82,12 @@ bool api_admit(struct arena *arena, struct api_admission *admission, struct doc_
                       .admission = admission,
                       .kind = admission->kind,
                       .old = admission->operation == API_CREATE ? NULL : admission->old};
-    if (!check_shape(&a, object, error)) {
-        return false;
+    if (!doc_is(object, DOC_OBJECT)) {
+        return api_error_set(error, arena, 400, "BadRequest",
+                             "the body of the request is not an object");
     }
     struct doc_value value = *object;
-    if (a.kind->custom && !admit_custom(&a, &value, error)) {
+    if (a.kind->custom ? !admit_custom(&a, &value, error) : !admit_builtin(&a, &value, error)) {
         return false;
     }
     const struct admit_rule *rule = find_rule(a.kind);

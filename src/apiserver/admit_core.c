@@ -36,8 +36,7 @@ static bool is_config_key(struct str key) {
             return false;
         }
     }
-    return key.n > 0 && key.n <= 253 && !str_eq(key, STR(".")) && !str_eq(key, STR("..")) &&
-           !str_starts(key, STR(".."));
+    return key.n > 0 && key.n <= 253 && !str_starts(key, STR(".."));
 }
 
 static size_t check_config_keys(struct admit *a, const char *field, const struct doc_value *data) {
@@ -45,7 +44,11 @@ static size_t check_config_keys(struct admit *a, const char *field, const struct
     for (DOC_EACH_MEMBER(data, i)) {
         struct doc_value key = doc_make_str(doc_key_at(data, i));
         total += doc_key_at(data, i).n + doc_str(doc_value_at(data, i)).n;
-        if (!is_config_key(doc_str(&key))) {
+        struct str text = doc_str(&key);
+        if (str_eq(text, STR(".")) || str_eq(text, STR(".."))) {
+            problem_invalid(a, path_of(a, "%s[%.*s]", field, STR_ARG(text)), &key,
+                            "must not be '%.*s'", STR_ARG(text));
+        } else if (!is_config_key(text)) {
             problem_invalid(a, path_of(a, "%s[%.*s]", field, STR_ARG(doc_str(&key))), &key,
                             "a valid config key must consist of alphanumeric characters, '-', '_' "
                             "or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used "
@@ -55,21 +58,9 @@ static size_t check_config_keys(struct admit *a, const char *field, const struct
     return total;
 }
 
-static void check_base64(struct admit *a, const char *field, const struct doc_value *data) {
-    for (DOC_EACH_MEMBER(data, i)) {
-        struct str out;
-        const struct doc_value *value = doc_value_at(data, i);
-        if (!doc_is_null(value) && !base64_decode(doc_str(value), a->arena, &out)) {
-            problem_invalid(a, path_of(a, "%s[%.*s]", field, STR_ARG(doc_key_at(data, i))), value,
-                            "illegal base64 data");
-        }
-    }
-}
-
 static void check_config_map(struct admit *a, const struct doc_value *object) {
     const struct doc_value *data = doc_get(object, "data"), *binary = doc_get(object, "binaryData");
     size_t total = check_config_keys(a, "data", data) + check_config_keys(a, "binaryData", binary);
-    check_base64(a, "binaryData", binary);
     for (DOC_EACH_MEMBER(binary, i)) {
         if (doc_find(data, doc_key_at(binary, i))) {
             struct doc_value key = doc_make_str(doc_key_at(binary, i));
@@ -135,7 +126,6 @@ static void check_secret(struct admit *a, const struct doc_value *object) {
     if (check_config_keys(a, "data", data) > CONFIG_BYTES_MAX * 4 / 3) {
         problem_too_long(a, STR("data"), CONFIG_BYTES_MAX);
     }
-    check_base64(a, "data", data);
     for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
         if (!str_eq_c(doc_get_str(object, "type"), needed[i].type)) {
             continue;
@@ -177,7 +167,10 @@ static void fill_claim(struct admit *a, struct doc_value *object) {
 
 static void check_access_modes(struct admit *a, const struct doc_value *modes) {
     if (doc_len(modes) == 0) {
-        problem_required(a, STR("spec.accessModes"), "at least 1 access mode is required");
+        problem_required(a, STR("spec.accessModes"),
+                         str_eq(a->kind->plural, STR("persistentvolumes"))
+                             ? ""
+                             : "at least 1 access mode is required");
     }
     for (size_t i = 0; i < doc_len(modes); i++) {
         check_choice(a, path_of(a, "spec.accessModes[%zu]", i), doc_at(modes, i),
@@ -237,11 +230,36 @@ static void fill_volume(struct admit *a, struct doc_value *object) {
     }
 }
 
+// Whatever member is neither of the known ones names the kind of storage.
+static bool has_volume_source(const struct doc_value *spec) {
+    static const char *const others[] = {"accessModes",      "capacity",
+                                         "claimRef",         "mountOptions",
+                                         "nodeAffinity",     "persistentVolumeReclaimPolicy",
+                                         "storageClassName", "volumeAttributesClassName",
+                                         "volumeMode"};
+    for (DOC_EACH_MEMBER(spec, i)) {
+        bool source = true;
+        for (size_t k = 0; k < ARRAY_LEN(others); k++) {
+            source = source && !str_eq_c(doc_key_at(spec, i), others[k]);
+        }
+        if (source) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void check_volume(struct admit *a, const struct doc_value *object) {
     const struct doc_value *spec = doc_get(object, "spec");
     check_access_modes(a, doc_get(spec, "accessModes"));
     if (doc_len(doc_get(spec, "capacity")) == 0) {
         problem_required(a, STR("spec.capacity"), "");
+    }
+    if (doc_is_null(doc_get(spec, "capacity", "storage"))) {
+        problem_unsupported(a, STR("spec.capacity"), doc_get(spec, "capacity"), "storage");
+    }
+    if (!has_volume_source(spec)) {
+        problem_required(a, STR("spec"), "must specify a volume type");
     }
     check_choice(a, STR("spec.persistentVolumeReclaimPolicy"),
                  doc_get(spec, "persistentVolumeReclaimPolicy"), "Delete Recycle Retain");

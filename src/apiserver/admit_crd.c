@@ -74,39 +74,47 @@ static void check_names(struct admit *a, const struct doc_value *spec) {
     }
 }
 
-static void check_columns(struct admit *a, size_t v, const struct doc_value *columns) {
+// A definition of one version is checked as if its parts stood outside of the list.
+static struct str version_part(struct admit *a, size_t versions, size_t v, const char *part) {
+    return versions == 1 ? path_of(a, "spec.%s", part)
+                         : path_of(a, "spec.versions[%zu].%s", v, part);
+}
+
+static void check_columns(struct admit *a, struct str path, const struct doc_value *columns) {
     if (doc_len(columns) > CRD_COLUMNS_MAX) {
-        problem_too_many(a, path_of(a, "spec.versions[%zu].additionalPrinterColumns", v),
-                         doc_len(columns), CRD_COLUMNS_MAX);
+        problem_too_many(a, path, doc_len(columns), CRD_COLUMNS_MAX);
         return;
     }
     for (size_t i = 0; i < doc_len(columns); i++) {
         const struct doc_value *column = doc_at(columns, i), *type = doc_get(column, "type");
-        struct str at = path_of(a, "spec.versions[%zu].additionalPrinterColumns[%zu]", v, i);
+        struct str at = path_of(a, "%.*s[%zu]", STR_ARG(path), i);
         if (doc_get_str(column, "name").n == 0) {
             problem_required(a, path_of(a, "%.*s.name", STR_ARG(at)), "");
         }
         if (doc_str(type).n == 0) {
             problem_required(a, path_of(a, "%.*s.type", STR_ARG(at)), "");
-        } else {
-            check_choice(a, path_of(a, "%.*s.type", STR_ARG(at)), type,
-                         "boolean date integer number string");
+        } else if (!str_has(STR(" boolean date integer number string "),
+                            arena_printf(a->arena, " %.*s ", STR_ARG(doc_str(type))))) {
+            problem_invalid(a, path_of(a, "%.*s.type", STR_ARG(at)), type,
+                            "must be one of boolean,date,integer,number,string");
         }
         if (doc_get_str(column, "jsonPath").n == 0) {
-            problem_required(a, path_of(a, "%.*s.jsonPath", STR_ARG(at)), "");
+            problem_required(a, path_of(a, "%.*s.JSONPath", STR_ARG(at)), "");
         }
     }
 }
 
-static void check_scale(struct admit *a, size_t v, const struct doc_value *scale) {
+static void check_scale(struct admit *a, struct str path, const struct doc_value *scale) {
     static const struct {
         const char *key, *prefix;
     } paths[] = {{"specReplicasPath", ".spec."}, {"statusReplicasPath", ".status."}};
     for (size_t i = 0; scale && i < ARRAY_LEN(paths); i++) {
         const struct doc_value *value = doc_find(scale, str_from(paths[i].key));
-        struct str at = path_of(a, "spec.versions[%zu].subresources.scale.%s", v, paths[i].key);
+        struct str at = path_of(a, "%.*s.%s", STR_ARG(path), paths[i].key);
         if (doc_str(value).n == 0) {
             problem_required(a, at, "");
+        } else if (!str_starts(doc_str(value), STR("."))) {
+            problem_invalid(a, at, value, "must be a simple json path starting with .");
         } else if (!str_starts(doc_str(value), str_from(paths[i].prefix))) {
             problem_invalid(a, at, value, "should be a json path under %.*s",
                             (int)strlen(paths[i].prefix) - 1, paths[i].prefix);
@@ -120,7 +128,7 @@ static void check_schema(struct admit *a, size_t v, const struct doc_value *vers
     struct str at = path_of(a, "spec.versions[%zu].schema.openAPIV3Schema", v);
     if (doc_is_null(schema)) {
         if (!preserve) {
-            problem_required(a, at, "schemas are required");
+            problem_required(a, at, "");
         }
         return;
     }
@@ -156,8 +164,11 @@ static void check_versions(struct admit *a, const struct doc_value *spec) {
             }
         }
         check_schema(a, i, version, doc_bool(doc_get(spec, "preserveUnknownFields"), false));
-        check_columns(a, i, doc_get(version, "additionalPrinterColumns"));
-        check_scale(a, i, doc_get(version, "subresources", "scale"));
+        size_t n = doc_len(versions);
+        check_scale(a, version_part(a, n, i, "subresources.scale"),
+                    doc_get(version, "subresources", "scale"));
+        check_columns(a, version_part(a, n, i, "additionalPrinterColumns"),
+                      doc_get(version, "additionalPrinterColumns"));
     }
     if (storage != 1) {
         problem_invalid(a, STR("spec.versions"), versions,

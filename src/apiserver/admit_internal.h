@@ -41,6 +41,10 @@ void check_port(struct admit *a, struct str path, const struct doc_value *value)
 void check_port_or_name(struct admit *a, struct str path, const struct doc_value *value);
 void check_dns_label(struct admit *a, struct str path, const struct doc_value *value);
 void check_dns_subdomain(struct admit *a, struct str path, const struct doc_value *value);
+// `text`: what the message shows as the value, for fields that Go prints in its own way.
+void problem_unsupported_text(struct admit *a, struct str path, struct str text,
+                              const char *supported);
+void problem_duplicate_text(struct admit *a, struct str path, struct str text);
 void check_labels(struct admit *a, struct str path, const struct doc_value *labels);
 void check_quantity(struct admit *a, struct str path, const struct doc_value *value);
 void check_label_selector(struct admit *a, struct str path, const struct doc_value *selector);
@@ -66,6 +70,12 @@ void set_member(struct arena *arena, struct doc_value *object, const char *key,
                 struct doc_value value);
 void remove_member(struct arena *arena, struct doc_value *object, const char *key);
 struct doc_value empty_object(struct arena *arena);
+
+// ---- decode.c: the shape of built-in kinds ----
+bool api_decode(struct admit *a, struct doc_value *object, struct str **unknown, size_t *count,
+                struct api_error *error);
+bool api_decode_metadata(struct admit *a, struct doc_value *object, struct str **unknown,
+                         size_t *count, struct api_error *error);
 
 // ---- Per kind ----
 struct admit_rule {

@@ -159,13 +159,6 @@ static void check_service_port(struct admit *a, const struct doc_value *ports, s
         if (doc_str(name).n > 0 && doc_equal(doc_get(doc_at(ports, k), "name"), name)) {
             problem_duplicate(a, path_of(a, "spec.ports[%zu].name", i), name);
         }
-        if (same_port(doc_at(ports, k), port)) {
-            struct doc_object key = doc_object_start(a->arena);
-            doc_object_set_c(&key, "port", *number);
-            doc_object_set_c(&key, "protocol", *doc_get(port, "protocol"));
-            struct doc_value value = doc_object_done(&key);
-            problem_duplicate(a, path_of(a, "spec.ports[%zu]", i), &value);
-        }
     }
     const struct doc_value *node_port = doc_get(port, "nodePort");
     int64_t wanted = doc_int(node_port, 0);
@@ -173,6 +166,26 @@ static void check_service_port(struct admit *a, const struct doc_value *ports, s
         problem_invalid(a, path_of(a, "spec.ports[%zu].nodePort", i), node_port,
                         "provided port is not in the valid range. The range of valid ports is "
                         "30000-32767");
+    }
+}
+
+// Two ports may share a number only with different protocols.
+static void check_same_ports(struct admit *a, const struct doc_value *ports) {
+    for (size_t i = 1; i < doc_len(ports); i++) {
+        const struct doc_value *port = doc_at(ports, i);
+        for (size_t k = 0; k < i; k++) {
+            if (!same_port(doc_at(ports, k), port)) {
+                continue;
+            }
+            struct str words = arena_printf(
+                a->arena,
+                "{\"Name\":\"\",\"Protocol\":\"%.*s\",\"AppProtocol\":null,\"Port\":%lld,"
+                "\"TargetPort\":0,\"NodePort\":0}",
+                STR_ARG(doc_get_str(port, "protocol")),
+                (long long)doc_int(doc_get(port, "port"), 0));
+            problem_duplicate_text(a, path_of(a, "spec.ports[%zu]", i), words);
+            break;
+        }
     }
 }
 
@@ -186,6 +199,7 @@ static void check_service(struct admit *a, const struct doc_value *object) {
     for (size_t i = 0; i < doc_len(ports); i++) {
         check_service_port(a, ports, i);
     }
+    check_same_ports(a, ports);
     if (str_eq(type, STR("ExternalName"))) {
         const struct doc_value *name = doc_get(spec, "externalName");
         if (doc_str(name).n == 0) {
@@ -235,7 +249,7 @@ static void check_backend(struct admit *a, struct str path, const struct doc_val
     bool has_service = doc_is(service, DOC_OBJECT);
     bool has_resource = doc_is(doc_get(backend, "resource"), DOC_OBJECT);
     if (!has_service && !has_resource) {
-        problem_required(a, path, "port name or number is required");
+        problem_invalid(a, path, text_value(a, ""), "resource or service backend is required");
         return;
     }
     if (has_service && has_resource) {
@@ -264,12 +278,14 @@ static void check_ingress_path(struct admit *a, struct str path, const struct do
     if (doc_str(type).n == 0) {
         problem_required(a, path_of(a, "%.*s.pathType", STR_ARG(path)),
                          "pathType must be specified");
+        return; // as Kubernetes: nothing more is said of this path
     } else {
         check_choice(a, path_of(a, "%.*s.pathType", STR_ARG(path)), type,
                      "Exact ImplementationSpecific Prefix");
     }
-    bool needs_slash = !str_eq(doc_str(type), STR("ImplementationSpecific")) || doc_str(text).n;
-    if (needs_slash && !str_starts(doc_str(text), STR("/"))) {
+    bool any = str_eq(doc_str(type), STR("ImplementationSpecific"));
+    bool fixed = str_eq(doc_str(type), STR("Exact")) || str_eq(doc_str(type), STR("Prefix"));
+    if ((fixed || (any && doc_str(text).n > 0)) && !str_starts(doc_str(text), STR("/"))) {
         problem_invalid(a, path_of(a, "%.*s.path", STR_ARG(path)), text ? text : text_value(a, ""),
                         "must be an absolute path");
     }
@@ -279,7 +295,7 @@ static void check_ingress_path(struct admit *a, struct str path, const struct do
 static void check_ingress(struct admit *a, const struct doc_value *object) {
     const struct doc_value *spec = doc_get(object, "spec"), *rules = doc_get(spec, "rules");
     if (doc_len(rules) == 0 && doc_is_null(doc_get(spec, "defaultBackend"))) {
-        problem_invalid(a, STR("spec"), spec,
+        problem_invalid(a, STR("spec"), NULL,
                         "either `defaultBackend` or `rules` must be specified");
     }
     if (!doc_is_null(doc_get(spec, "defaultBackend"))) {
@@ -354,7 +370,7 @@ static void check_policy(struct admit *a, const struct doc_value *object) {
     const struct doc_value *types = doc_get(object, "spec", "policyTypes");
     check_label_selector(a, STR("spec.podSelector"), doc_get(object, "spec", "podSelector"));
     for (size_t i = 0; i < doc_len(types); i++) {
-        check_choice(a, path_of(a, "spec.policyTypes[%zu]", i), doc_at(types, i), "Egress Ingress");
+        check_choice(a, path_of(a, "spec.policyTypes[%zu]", i), doc_at(types, i), "Ingress Egress");
     }
 }
 

@@ -143,6 +143,7 @@ static void check_probe(struct admit *a, struct str path, const struct doc_value
     static const char *const numbers[] = {"initialDelaySeconds", "timeoutSeconds", "periodSeconds",
                                           "successThreshold", "failureThreshold"};
     static const char *const handlers[] = {"exec", "httpGet", "tcpSocket", "grpc"};
+    struct doc_value zero = doc_make_int(0);
     size_t count = 0;
     if (!doc_is(probe, DOC_OBJECT)) {
         return;
@@ -156,7 +157,7 @@ static void check_probe(struct admit *a, struct str path, const struct doc_value
             } else if (doc_get(handler, "port")) {
                 check_port_or_name(a, under(a, at, "port"), doc_get(handler, "port"));
             } else if (i > 0) {
-                problem_invalid(a, under(a, at, "port"), text_value(a, "0"),
+                problem_invalid(a, under(a, at, "port"), &zero,
                                 "must be between 1 and 65535, inclusive");
             }
         }
@@ -222,20 +223,39 @@ static void check_containers(struct admit *a, struct str path, const char *key,
 
 // ---- The pod ----
 
-static void check_volumes(struct admit *a, struct str path, const struct doc_value *volumes) {
-    for (size_t i = 0; i < doc_len(volumes); i++) {
-        const struct doc_value *volume = doc_at(volumes, i), *name = doc_get(volume, "name");
-        struct str at = item_path(a, path, "volumes", i);
-        if (doc_str(name).n == 0) {
-            problem_required(a, under(a, at, "name"), "");
-        } else {
-            check_dns_label(a, under(a, at, "name"), name);
-        }
-        if (doc_str(name).n > 0 && seen_before(volumes, i, "name")) {
+static void check_volume(struct admit *a, struct str at, const struct doc_value *volume,
+                         const struct doc_array *names) {
+    const struct doc_value *name = doc_get(volume, "name");
+    if (doc_str(name).n == 0) {
+        problem_required(a, under(a, at, "name"), "");
+    } else {
+        check_dns_label(a, under(a, at, "name"), name);
+    }
+    for (uint32_t i = 0; i < names->len; i++) {
+        if (doc_equal(&names->items[i], name)) {
             problem_duplicate(a, under(a, at, "name"), name);
+            break;
         }
-        if (doc_len(volume) > 2) {
-            problem_forbidden(a, at, "may not specify more than 1 volume type");
+    }
+    size_t sources = 0;
+    for (DOC_EACH_MEMBER(volume, k)) {
+        struct str source = doc_key_at(volume, k);
+        if (!str_eq(source, STR("name")) && ++sources > 1) {
+            problem_forbidden(a, path_of(a, "%.*s.%.*s", STR_ARG(at), STR_ARG(source)),
+                              "may not specify more than 1 volume type");
+        }
+    }
+}
+
+// The name of a volume with problems is not held against a later one.
+static void check_volumes(struct admit *a, struct str path, const struct doc_value *volumes) {
+    struct doc_array names = doc_array_start(a->arena);
+    for (size_t i = 0; i < doc_len(volumes); i++) {
+        size_t before = a->problem_count;
+        check_volume(a, item_path(a, path, "volumes", i), doc_at(volumes, i), &names);
+        const struct doc_value *name = doc_get(doc_at(volumes, i), "name");
+        if (a->problem_count == before && name) {
+            doc_array_add(&names, *name);
         }
     }
 }

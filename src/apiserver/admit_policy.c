@@ -28,7 +28,8 @@ static void check_subject(struct admit *a, size_t i, const struct doc_value *sub
         problem_required(a, path_of(a, "subjects[%zu].name", i), "");
     }
     if (account) {
-        if (doc_get_str(subject, "namespace").n == 0) {
+        // In a RoleBinding it defaults to that of the binding.
+        if (!a->kind->namespaced && doc_get_str(subject, "namespace").n == 0) {
             problem_required(a, path_of(a, "subjects[%zu].namespace", i), "");
         }
         if (doc_str(group).n > 0) {
@@ -36,7 +37,7 @@ static void check_subject(struct admit *a, size_t i, const struct doc_value *sub
         }
     } else if (!str_eq(doc_str(kind), STR("User")) && !str_eq(doc_str(kind), STR("Group"))) {
         problem_unsupported(a, path_of(a, "subjects[%zu].kind", i), kind,
-                            "Group ServiceAccount User");
+                            "ServiceAccount User Group");
     } else {
         check_choice(a, path_of(a, "subjects[%zu].apiGroup", i), group, RBAC_GROUP);
     }
@@ -49,7 +50,7 @@ static void check_binding(struct admit *a, const struct doc_value *object) {
     check_choice(a, STR("roleRef.apiGroup"), doc_get(ref, "apiGroup"), RBAC_GROUP);
     const struct doc_value *kind = doc_get(ref, "kind");
     check_choice(a, STR("roleRef.kind"), kind ? kind : text_value(a, ""),
-                 cluster ? "ClusterRole" : "ClusterRole Role");
+                 cluster ? "ClusterRole" : "Role ClusterRole");
     if (doc_get_str(ref, "name").n == 0) {
         problem_required(a, STR("roleRef.name"), "");
     }
@@ -80,6 +81,13 @@ static void check_role(struct admit *a, const struct doc_value *object) {
                 problem_invalid(a, path_of(a, "rules[%zu].nonResourceURLs", i),
                                 doc_get(rule, "nonResourceURLs"),
                                 "namespaced rules cannot apply to non-resource URLs");
+            }
+            if (doc_len(doc_get(rule, "apiGroups")) > 0 ||
+                doc_len(doc_get(rule, "resources")) > 0) {
+                problem_invalid(a, path_of(a, "rules[%zu].nonResourceURLs", i),
+                                doc_get(rule, "nonResourceURLs"),
+                                "rules cannot apply to both regular resources and non-resource "
+                                "URLs");
             }
             continue;
         }
@@ -184,19 +192,29 @@ static void fill_autoscaler(struct admit *a, struct doc_value *object) {
         return;
     }
     *object = doc_with(a->arena, object, doc_make_int(0), "status", "desiredReplicas");
-    *object = first ? doc_with(a->arena, object, doc_make_int(0), "status", "currentReplicas")
-                    : doc_with(a->arena, object, doc_null(), "status", "currentMetrics");
+    if (first) {
+        *object = doc_with(a->arena, object, doc_make_int(0), "status", "currentReplicas");
+    }
+}
+
+static bool scales_to_zero(const struct doc_value *metrics) {
+    for (DOC_EACH_ITEM(metrics, metric)) {
+        struct str type = doc_get_str(metric, "type");
+        if (str_eq(type, STR("Object")) || str_eq(type, STR("External"))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void check_autoscaler(struct admit *a, const struct doc_value *object) {
     const struct doc_value *spec = doc_get(object, "spec");
     const struct doc_value *min = doc_get(spec, "minReplicas"), *max = doc_get(spec, "maxReplicas");
-    struct doc_value zero = doc_make_int(0);
     if (doc_int(min, 1) < 1) {
         problem_invalid(a, STR("spec.minReplicas"), min, "must be greater than or equal to 1");
     }
     if (doc_int(max, 0) < 1) {
-        problem_invalid(a, STR("spec.maxReplicas"), max ? max : &zero, "must be greater than 0");
+        problem_required(a, STR("spec.maxReplicas"), "must be set and greater than 0");
     } else if (doc_int(max, 0) < doc_int(min, 1)) {
         problem_invalid(a, STR("spec.maxReplicas"), max,
                         "must be greater than or equal to `minReplicas`");
@@ -206,6 +224,17 @@ static void check_autoscaler(struct admit *a, const struct doc_value *object) {
     }
     if (doc_get_str(spec, "scaleTargetRef", "name").n == 0) {
         problem_required(a, STR("spec.scaleTargetRef.name"), "");
+    }
+    const struct doc_value *version = doc_get(spec, "scaleTargetRef", "apiVersion");
+    bool core = str_eq(doc_get_str(spec, "scaleTargetRef", "kind"), STR("ReplicationController"));
+    if (!core && str_find_char(doc_str(version), '/') == STR_NPOS) {
+        problem_invalid(a, STR("spec.scaleTargetRef.apiVersion"),
+                        version ? version : text_value(a, ""), "apiVersion must specify API group");
+    }
+    if (doc_int(min, 1) == 0 && !scales_to_zero(doc_get(spec, "metrics"))) {
+        problem_forbidden(a, STR("spec.metrics"),
+                          "must specify at least one Object or External metric to support scaling "
+                          "to zero replicas");
     }
 }
 

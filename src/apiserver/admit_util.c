@@ -60,7 +60,10 @@ void problem_forbidden(struct admit *a, struct str path, const char *detail) {
 }
 
 void problem_duplicate(struct admit *a, struct str path, const struct doc_value *value) {
-    struct str words = value_words(a, value);
+    problem_duplicate_text(a, path, value_words(a, value));
+}
+
+void problem_duplicate_text(struct admit *a, struct str path, struct str words) {
     add_problem(a, path, STR("FieldValueDuplicate"),
                 arena_printf(a->arena, "Duplicate value: %.*s", STR_ARG(words)));
 }
@@ -78,7 +81,12 @@ void problem_too_long(struct admit *a, struct str path, size_t max) {
 
 void problem_unsupported(struct admit *a, struct str path, const struct doc_value *value,
                          const char *supported) {
-    struct str words = value_words(a, value), list = {"", 0}, rest = str_from(supported), one;
+    problem_unsupported_text(a, path, value_words(a, value), supported);
+}
+
+void problem_unsupported_text(struct admit *a, struct str path, struct str words,
+                              const char *supported) {
+    struct str list = {"", 0}, rest = str_from(supported), one;
     while (str_next(&rest, ' ', &one)) {
         list = arena_printf(a->arena, "%.*s%s\"%.*s\"", STR_ARG(list), list.n ? ", " : "",
                             STR_ARG(one));
@@ -154,8 +162,7 @@ void check_port_or_name(struct admit *a, struct str path, const struct doc_value
         check_port(a, path, value);
     } else if (!is_port_name(doc_str(value))) {
         problem_invalid(a, path, value,
-                        "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-), "
-                        "be at most 15 characters long and contain at least one letter");
+                        "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
     }
 }
 
@@ -191,24 +198,31 @@ static void check_label_key(struct admit *a, struct str path, struct str key) {
     if (name_is_label_key(key)) {
         return;
     }
+    static const char words[] =
+        "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+        "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
+        "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
     struct str prefix, name;
-    if (!str_cut(key, '/', &prefix, &name)) {
-        name = key;
-    }
+    bool prefixed = str_cut(key, '/', &prefix, &name);
+    name = prefixed ? name : key;
     if (str_find_char(name, '/') != STR_NPOS) {
         problem_invalid(a, path, &value,
-                        "a valid label key must consist of an optional DNS subdomain prefix and a "
-                        "name, separated by '/'");
+                        "a valid label key %s with an optional DNS subdomain prefix and '/' (e.g. "
+                        "'example.com/MyName')",
+                        words);
+        return;
+    }
+    if (prefixed && prefix.n == 0) {
+        problem_invalid(a, path, &value, "prefix part must be non-empty");
+    } else if (prefixed && !name_is_dns_subdomain(prefix)) {
+        problem_invalid(a, path, &value, "prefix part %s", dns_subdomain_words);
+    }
+    if (name.n == 0) {
+        problem_invalid(a, path, &value, "name part must be non-empty");
     } else if (name.n > 63) {
         problem_invalid(a, path, &value, "name part must be no more than 63 bytes");
-    } else if (name.n == 0) {
-        problem_invalid(a, path, &value, "name part must be non-empty");
-    } else {
-        problem_invalid(a, path, &value,
-                        "name part must consist of alphanumeric characters, '-', '_' or '.', and "
-                        "must start and end with an alphanumeric character (e.g. 'MyName',  or "
-                        "'my.name',  or '123-abc', regex used for validation is "
-                        "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')");
+    } else if (!name_is_label_key(name)) {
+        problem_invalid(a, path, &value, "name part %s", words);
     }
 }
 
@@ -354,7 +368,11 @@ static void check_name(struct admit *a, const struct doc_value *name) {
     struct str path = STR("metadata.name");
     switch (name_rule_of(a->kind)) {
     case NAME_LABEL:
-        check_dns_label(a, path, name);
+        if (str_find_char(s, '.') != STR_NPOS) {
+            problem_invalid(a, path, name, "must not contain dots");
+        } else {
+            check_dns_label(a, path, name);
+        }
         break;
     case NAME_SERVICE:
         check_service_name(a, name);
@@ -401,7 +419,7 @@ static void check_owners(struct admit *a, const struct doc_value *owners) {
             const struct doc_value *value = doc_find(owner, str_from(needed[k]));
             if (doc_str(value).n == 0) {
                 struct doc_value empty = DOC_S("");
-                problem_invalid(a, path_of(a, "metadata.ownerReferences[%zu].%s", i, needed[k]),
+                problem_invalid(a, path_of(a, "metadata.ownerReferences.%s", needed[k]),
                                 value ? value : &empty, "must not be empty");
             }
         }
@@ -416,12 +434,13 @@ static void check_owners(struct admit *a, const struct doc_value *owners) {
 }
 
 static void check_finalizers(struct admit *a, const struct doc_value *finalizers) {
+    static const char standard[] = "kubernetes orphan foregroundDeletion";
     for (size_t i = 0; i < doc_len(finalizers); i++) {
         const struct doc_value *item = doc_at(finalizers, i);
-        if (!name_is_label_key(doc_str(item))) {
+        check_label_key(a, STR("metadata.finalizers"), doc_str(item));
+        if (str_find_char(doc_str(item), '/') == STR_NPOS && !is_choice(doc_str(item), standard)) {
             problem_invalid(a, path_of(a, "metadata.finalizers[%zu]", i), item,
-                            "name part must consist of alphanumeric characters, '-', '_' or '.', "
-                            "and must start and end with an alphanumeric character");
+                            "name is neither a standard finalizer name nor is it fully qualified");
         }
     }
 }

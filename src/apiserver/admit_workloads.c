@@ -260,13 +260,26 @@ static void check_replicas(struct admit *a, const struct doc_value *object) {
     check_not_negative(a, STR("spec.minReadySeconds"), doc_get(object, "spec", "minReadySeconds"));
 }
 
+// Always is what a missing policy becomes, so it counts as missing.
+static void check_job_restart(struct admit *a, struct str path, const struct doc_value *policy) {
+    if (str_eq(doc_str(policy), STR("Always"))) {
+        problem_required(a, path, "valid values: \"OnFailure\", \"Never\"");
+    } else {
+        check_choice(a, path, policy, "OnFailure Never");
+    }
+}
+
 static void check_template(struct admit *a, const struct doc_value *template,
                            const char *restart_policies) {
     const struct doc_value *spec = doc_get(template, "spec");
     check_labels(a, STR("spec.template.labels"), doc_get(template, "metadata", "labels"));
     admit_pod_spec_check(a, STR("spec.template.spec"), spec);
-    check_choice(a, STR("spec.template.spec.restartPolicy"), doc_get(spec, "restartPolicy"),
-                 restart_policies);
+    struct str path = STR("spec.template.spec.restartPolicy");
+    if (restart_policies) {
+        check_choice(a, path, doc_get(spec, "restartPolicy"), restart_policies);
+    } else {
+        check_job_restart(a, path, doc_get(spec, "restartPolicy"));
+    }
 }
 
 // A selector that is there, not empty, well formed and matches the labels of the pods it will make.
@@ -284,7 +297,8 @@ static void check_selector(struct admit *a, const struct doc_value *object) {
     } else {
         check_label_selector(a, STR("spec.selector"), selector);
     }
-    if (!selector_covers(selector, labels)) {
+    // No selector selects nothing, an empty one everything.
+    if (doc_is_null(selector) || !selector_covers(selector, labels)) {
         problem_invalid(a, STR("spec.template.metadata.labels"), labels ? labels : &nothing,
                         "`selector` does not match template `labels`");
     }
@@ -313,7 +327,14 @@ static bool is_zero(const struct doc_value *value) {
 static void check_deployment_strategy(struct admit *a, const struct doc_value *strategy) {
     const struct doc_value *rolling = doc_get(strategy, "rollingUpdate");
     const struct doc_value *unavailable = doc_get(rolling, "maxUnavailable");
-    check_choice(a, STR("spec.strategy.type"), doc_get(strategy, "type"), "Recreate RollingUpdate");
+    struct str type = doc_get_str(strategy, "type");
+    if (!str_eq(type, STR("Recreate")) && !str_eq(type, STR("RollingUpdate"))) {
+        problem_unsupported_text(
+            a, STR("spec.strategy"),
+            arena_printf(a->arena, "{\"Type\":\"%.*s\",\"RollingUpdate\":null}", STR_ARG(type)),
+            "Recreate RollingUpdate");
+        return;
+    }
     if (str_eq(doc_get_str(strategy, "type"), STR("Recreate"))) {
         if (!doc_is_null(rolling)) {
             problem_forbidden(a, STR("spec.strategy.rollingUpdate"),
@@ -346,7 +367,7 @@ static void check_deployment(struct admit *a, const struct doc_value *object) {
 }
 
 static void check_replica_set(struct admit *a, const struct doc_value *object) {
-    a->selector_owner = "ReplicaSet";
+    a->selector_owner = "deployment"; // as Kubernetes says
     check_replicas(a, object);
     check_selector(a, object);
     check_template(a, doc_get(object, "spec", "template"), "Always");
@@ -413,27 +434,29 @@ static void check_job(struct admit *a, const struct doc_value *object) {
         problem_invalid(a, STR("spec.template.metadata.labels"), labels,
                         "`selector` does not match template `labels`");
     }
-    check_template(a, doc_get(spec, "template"), "Never OnFailure");
+    check_template(a, doc_get(spec, "template"), NULL);
 }
 
+enum { SCHEDULE_FIELDS = 5 };
+
 // Five fields of digits and signs, or one of the @names; what they mean is the controller's business.
-static bool is_schedule(struct str text) {
+static size_t schedule_fields(struct str text) {
     static const char *const names[] = {"@yearly", "@annually", "@monthly", "@weekly",
                                         "@daily",  "@midnight", "@hourly"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (str_eq_c(text, names[i])) {
-            return true;
+            return SCHEDULE_FIELDS;
         }
     }
     if (str_starts(text, STR("@every "))) {
-        return text.n > strlen("@every ");
+        return SCHEDULE_FIELDS;
     }
     size_t fields = 0;
     struct str rest = str_trim(text), part;
     while (str_next(&rest, ' ', &part)) {
         fields += part.n > 0;
     }
-    return fields == 5;
+    return fields;
 }
 
 static void check_cron_job(struct admit *a, const struct doc_value *object) {
@@ -442,9 +465,10 @@ static void check_cron_job(struct admit *a, const struct doc_value *object) {
     struct str text = doc_str(schedule);
     if (text.n == 0) {
         problem_required(a, STR("spec.schedule"), "");
-    } else if (!is_schedule(text)) {
+    } else if (schedule_fields(text) != SCHEDULE_FIELDS) {
         problem_invalid(a, STR("spec.schedule"), schedule,
-                        "expected exactly 5 fields, found another number: [%.*s]", STR_ARG(text));
+                        "expected exactly 5 fields, found %zu: [%.*s]", schedule_fields(text),
+                        STR_ARG(text));
     }
     check_choice(a, STR("spec.concurrencyPolicy"), doc_get(spec, "concurrencyPolicy"),
                  "Allow Forbid Replace");
@@ -455,8 +479,8 @@ static void check_cron_job(struct admit *a, const struct doc_value *object) {
     struct str path = STR("spec.jobTemplate.spec.template.spec");
     const struct doc_value *pod = doc_get(spec, "jobTemplate", "spec", "template", "spec");
     admit_pod_spec_check(a, path, pod);
-    check_choice(a, path_of(a, "%.*s.restartPolicy", STR_ARG(path)), doc_get(pod, "restartPolicy"),
-                 "Never OnFailure");
+    check_job_restart(a, path_of(a, "%.*s.restartPolicy", STR_ARG(path)),
+                      doc_get(pod, "restartPolicy"));
     struct str name = doc_get_str(object, "metadata", "name");
     if (!a->old && name.n > 52) {
         problem_invalid(a, STR("metadata.name"), doc_get(object, "metadata", "name"),

@@ -50,6 +50,7 @@ struct
 struct api_kinds;
 struct api_kinds *api_kinds_create(void);
 void api_kinds_destroy(struct api_kinds *kinds);
+AUTO_DEFINE(struct api_kinds, api_kinds_destroy)
 const struct api_kind *api_kinds_find(const struct api_kinds *kinds, struct str group,
                                       struct str version, struct str plural);
 const struct api_kind *api_kinds_find_kind(const struct api_kinds *kinds, struct str group,
