@@ -175,6 +175,9 @@ bool doc_number_equal(const struct doc_value *a, const struct doc_value *b) {
 uint64_t doc_number_hash(const struct doc_value *number) {
     struct doc_decimal x;
     doc_decimal_from(number, &x);
+    if (x.raw) {
+        return str_hash(str_make(number->u.text, number->len));
+    }
     uint64_t h = x.negative ? 0x9e3779b97f4a7c15U : 0;
     for (size_t i = 0; i < x.whole.n; i++) {
         h = (h ^ (uint8_t)x.whole.p[i]) * 0x100000001b3U;
@@ -182,5 +185,5 @@ uint64_t doc_number_hash(const struct doc_value *number) {
     for (size_t i = 0; i < x.fraction.n; i++) {
         h = (h ^ (uint8_t)x.fraction.p[i]) * 0x100000001b3U;
     }
-    return x.raw ? h : doc_fold(h ^ (uint64_t)x.exponent, 0xff51afd7ed558ccdU);
+    return doc_fold(h ^ (uint64_t)x.exponent, 0xff51afd7ed558ccdU);
 }
