@@ -12,26 +12,16 @@
 
 #define MODULE "kube"
 
-// libcurl opens a connection for each HTTP/2 stream over the server's limit (100 to 250), and lets the rest wait: the
-// connections allowed for watches must carry all of them. The numbers come from the measurements in the README.
+// Short calls share few connections (an HTTP/2 connection carries 100 to 250 of them at once); how many connections the
+// watches may use is the HTTP client's to say, which knows whether the server speaks HTTP/2.
 enum {
     CALL_CONNECTIONS = 4,
-    WATCH_CONNECTIONS = 8,
-    WATCHES_PER_ENDPOINT = 600, // 8 connections of 100 streams, with room to spare
-    ERROR_BODY = 64 * KIB,      // of a refused watch
+    ERROR_BODY = 64 * KIB, // of a refused watch
 };
 static const int64_t call_timeout_ns = 60 * NS_PER_SECOND;
 static const int64_t watch_seconds = 300;                 // to 600, as client-go spreads them
 static const int64_t watch_idle_ns = 180 * NS_PER_SECOND; // bookmarks come about once a minute
 static const int64_t stall_ns = 30 * NS_PER_SECOND;
-
-// Connection settings, shared by the calls that use them: it lives until the last one is over.
-struct endpoint {
-    struct http_target *target;
-    unsigned refs;
-    unsigned watches;
-    uint64_t certificate; // which of an exec plugin's it was made with
-};
 
 struct call {
     uint32_t hash; // of the id
@@ -44,7 +34,6 @@ struct call {
     const char *accept;
     struct str url, sent; // `sent`: the Authorization header
     int64_t timeout_ns, started_ns;
-    struct endpoint *endpoint;
     struct call *next; // in a queue
     kube_done *done;
     void *ctx;
@@ -70,9 +59,10 @@ struct http_kube {
     struct str user_agent;
     struct kube_set calls; // all that are not answered yet
     uint64_t last_id;
-    struct endpoint *for_calls, *for_watches;
-    struct queue waiting; // for the rate limit or credentials, in order
-    struct queue failed;  // to be answered in the next turn
+    struct http_target *target; // kept by the calls under way, too
+    uint64_t certificate;       // which of an exec plugin's it was made with
+    struct queue waiting;       // for the rate limit or credentials, in order
+    struct queue failed;        // to be answered in the next turn
     struct loop_timer *pump_timer, *fail_timer, *stall_timer;
     bool waits_for_auth;
     double qps, burst, tokens;
@@ -117,60 +107,31 @@ static bool queue_remove(struct queue *queue, struct call *call) {
     return false;
 }
 
-// ---- Endpoints ----
+// ---- Connection settings ----
 
-static void endpoint_unref(struct endpoint *endpoint) {
-    if (endpoint && --endpoint->refs == 0) {
-        http_target_destroy(endpoint->target);
-        free(endpoint);
-    }
-}
-
-static struct endpoint *endpoint_create(struct http_kube *kube, unsigned connections) {
-    struct http_tls tls = kube->config.tls;
-    struct str cert, key;
-    struct endpoint *endpoint = NEW(struct endpoint);
-    endpoint->certificate = kube_auth_certificate(kube->auth, &cert, &key);
-    if (endpoint->certificate && cert.n) {
-        tls.cert = cert;
-        tls.key = key;
-    }
-    endpoint->target = http_target_create(&tls, kube->config.proxy, connections);
-    endpoint->refs = 1;
-    return endpoint;
-}
-
-// The one new calls use: made anew when a plugin gave another certificate, or when its connections are full of watches.
-static struct endpoint *endpoint_for(struct http_kube *kube, bool watch) {
-    struct endpoint **place = watch ? &kube->for_watches : &kube->for_calls;
+// Made anew when an exec plugin gave another certificate.
+static const struct http_target *get_target(struct http_kube *kube) {
     struct str cert, key;
     uint64_t certificate = kube_auth_certificate(kube->auth, &cert, &key);
-    struct endpoint *endpoint = *place;
-    if (endpoint && (endpoint->certificate != certificate ||
-                     (watch && endpoint->watches >= WATCHES_PER_ENDPOINT))) {
-        endpoint_unref(endpoint);
-        endpoint = *place = NULL;
+    if (kube->target && kube->certificate != certificate) {
+        http_target_destroy(kube->target);
+        kube->target = NULL;
     }
-    if (!endpoint) {
-        endpoint = *place = endpoint_create(kube, watch ? WATCH_CONNECTIONS : CALL_CONNECTIONS);
+    if (!kube->target) {
+        struct http_tls tls = kube->config.tls;
+        if (cert.n) {
+            tls.cert = cert;
+            tls.key = key;
+        }
+        kube->target = http_target_create(&tls, kube->config.proxy, CALL_CONNECTIONS);
+        kube->certificate = certificate;
     }
-    endpoint->refs++;
-    endpoint->watches += watch ? 1 : 0;
-    return endpoint;
-}
-
-static void leave_endpoint(struct call *call) {
-    struct endpoint *endpoint = TAKE(call->endpoint);
-    if (endpoint) {
-        endpoint->watches -= call->is_watch ? 1 : 0;
-        endpoint_unref(endpoint);
-    }
+    return kube->target;
 }
 
 // ---- Answers ----
 
 static void call_free(struct call *call) {
-    leave_endpoint(call);
     if (call->is_watch) {
         kube_lines_fini(&call->lines);
         buf_fini(&call->refusal);
@@ -385,9 +346,8 @@ static void start(struct call *call, struct str authorization) {
     }
     call->sent = arena_dup(call->arena, authorization);
     call->started_ns = loop_now(kube->loop);
-    call->endpoint = endpoint_for(kube, call->is_watch);
     struct http_call http = {
-        .target = call->endpoint->target,
+        .target = get_target(kube),
         .method = str_from(call->wire.method),
         .url = call->url,
         .headers = headers,
@@ -466,7 +426,6 @@ static bool try_again(struct call *call, int status) {
     if (call->is_watch) {
         buf_clear(&call->refusal);
     }
-    leave_endpoint(call);
     queue_push(&call->owner->waiting, call);
     loop_timer_start(call->owner->pump_timer, 0);
     return true;
@@ -596,8 +555,7 @@ static void http_kube_destroy(struct kube_client *client) {
     }
     kube_set_fini(&kube->calls);
     kube_auth_destroy(kube->auth);
-    endpoint_unref(kube->for_calls);
-    endpoint_unref(kube->for_watches);
+    http_target_destroy(kube->target);
     loop_timer_destroy(kube->pump_timer);
     loop_timer_destroy(kube->fail_timer);
     loop_timer_destroy(kube->stall_timer);
