@@ -60,8 +60,9 @@ static struct str format_time(struct arena *arena, int64_t ns, bool micro) {
     if (!micro) {
         return arena_concat(arena, head, STR("Z"));
     }
-    int64_t fraction = (ns - seconds * NS_PER_SECOND) / 1000;
-    return arena_printf(arena, "%s.%06dZ", head.p, (int)fraction);
+    int64_t fraction = ns % NS_PER_SECOND;
+    fraction += fraction < 0 ? NS_PER_SECOND : 0;
+    return arena_printf(arena, "%s.%06dZ", head.p, (int)(fraction / 1000));
 }
 
 struct str time_format(struct arena *arena, int64_t ns) {
