@@ -135,7 +135,10 @@ static void add_base_env(struct git_child *child, const struct git_child_context
     }
     inherit_env(child, "PATH", "/usr/local/bin:/usr/bin:/bin");
     add_env(child, "HOME", str_from(context->home));
-    add_env(child, "GIT_ALLOW_PROTOCOL", str_from(git_scheme_name(child->url.scheme)));
+    // http may lead to https (many servers redirect so), never the other way.
+    const char *scheme = git_scheme_name(child->url.scheme);
+    add_env(child, "GIT_ALLOW_PROTOCOL",
+            child->url.scheme == GIT_HTTP ? STR("http:https") : str_from(scheme));
 }
 
 static void add_base_config(struct git_child *child) {

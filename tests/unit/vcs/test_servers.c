@@ -20,7 +20,7 @@ struct server {
 
 struct servers {
     struct fixture *fixture;
-    struct server https, http, mutual, ssh;
+    struct server https, http, closed, mutual, ssh;
     struct cert_pair ca, client;
     char log[128];
 };
@@ -117,6 +117,10 @@ static void start_http(struct servers *servers) {
                                   "--key",   key,     "--client-ca", client_cert,  NULL};
     servers->https = start_server(https);
     servers->http = start_server(http);
+    const char *const closed[] = {"python3",    program,        "--root",
+                                  fixture->dir, "--user",       "ann:CANARY pw",
+                                  "--bearer",   "CANARY-token", NULL};
+    servers->closed = start_server(closed);
     if (has_client) {
         servers->mutual = start_server(mutual);
     }
@@ -150,7 +154,8 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     struct servers *servers = *state;
-    struct server *all[] = {&servers->https, &servers->http, &servers->mutual, &servers->ssh};
+    struct server *all[] = {&servers->https, &servers->http, &servers->closed, &servers->mutual,
+                            &servers->ssh};
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         stop_server(all[i]);
     }
@@ -291,22 +296,45 @@ static void test_http_faults(void **state) {
 // Credentials go to the origin they were given for and nowhere else.
 static void test_redirect(void **state) {
     struct servers *servers = *state;
-    need(&servers->http, "python3 for the HTTP server");
-    // Both are this machine, but another port is another origin. The first server asks nobody for a password; the
-    // second, where the redirect leads, does.
-    const char *url = arena_printf(servers->fixture->arena,
-                                   "http://127.0.0.1:%d/redirect/"
-                                   "https%%3A%%2F%%2F127.0.0.1%%3A%d/src.git",
-                                   servers->http.port, servers->https.port)
-                          .p;
-    struct vcs_access access = {
-        .username = STR("ann"), .password = STR("CANARY pw"), .insecure = true};
-    struct answer answer = resolve_with(servers->fixture, url, &access, "main", 0);
-    assert_int_not_equal(answer.err.code,
-                         ERR_NONE); // it has the right password and must not use it
-    assert_null(strstr(answer.err.message, "CANARY"));
-    struct vcs_access token = {.bearer_token = STR("CANARY-token"), .insecure = true};
-    answer = resolve_with(servers->fixture, url, &token, "main", 0);
+    need(&servers->closed, "python3 for the HTTP server");
+    // The first server asks nobody for a password; the one where the redirect leads does. Another port is another origin.
+    static const char *const formats[] = {
+        "http://127.0.0.1:%d/redirect/http%%3A%%2F%%2F127.0.0.1%%3A%d/src.git",
+        "http://127.0.0.1:%d/redirect/http%%3A%%2F%%2F127.0.0.1%%3A%d/none.git",
+    };
+    struct vcs_access password = {.username = STR("ann"), .password = STR("CANARY pw")};
+    struct vcs_access token = {.bearer_token = STR("CANARY-token")};
+    for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+        const char *url = arena_printf(servers->fixture->arena, formats[i], servers->http.port,
+                                       servers->closed.port)
+                              .p;
+        struct answer answer = resolve_with(servers->fixture, url, &password, "main", 0);
+        assert_int_equal(answer.err.code, ERR_UNAUTHORIZED);
+        assert_null(strstr(answer.err.message, "CANARY"));
+        answer = resolve_with(servers->fixture, url, &token, "main", 0);
+        assert_int_equal(answer.err.code, ERR_UNAUTHORIZED);
+    }
+    // Asked directly, it lets both in: the refusals above were ours.
+    const char *direct = url_of(servers, "http://127.0.0.1:%d/src.git", servers->closed.port);
+    struct answer answer = resolve_with(servers->fixture, direct, &password, "main", 0);
+    assert_int_equal(answer.err.code, ERR_NONE);
+    answer = resolve_with(servers->fixture, direct, &token, "main", 0);
+    assert_int_equal(answer.err.code, ERR_NONE);
+    // From http to https without credentials: followed, and refused by the server.
+    const char *other = arena_printf(servers->fixture->arena,
+                                     "http://127.0.0.1:%d/redirect/"
+                                     "https%%3A%%2F%%2F127.0.0.1%%3A%d/src.git",
+                                     servers->http.port, servers->https.port)
+                            .p;
+    struct vcs_access insecure = {.insecure = true};
+    answer = resolve_with(servers->fixture, other, &insecure, "main", 0);
+    assert_int_equal(answer.err.code, ERR_UNAUTHORIZED);
+    // And to a local program or file never.
+    const char *file =
+        arena_printf(servers->fixture->arena,
+                     "http://127.0.0.1:%d/redirect/file%%3A%%2F%%2F/src.git", servers->http.port)
+            .p;
+    answer = resolve_with(servers->fixture, file, &insecure, "main", 0);
     assert_int_not_equal(answer.err.code, ERR_NONE);
 }
 
