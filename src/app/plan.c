@@ -93,8 +93,8 @@ static void make_patch(struct planning *planning) {
                                                 : &(struct doc_value){.kind = DOC_OBJECT});
     struct doc_value after = significant(arena, &status);
     // Calls come first when the operation is already noted: their results are written with what follows.
-    bool wait_for_calls =
-        planning->out->call_count && !planning->operation_started && !planning->drops_operation;
+    bool over = planning->has_operation && !str_eq(planning->out->operation_phase, STR("Running"));
+    bool wait_for_calls = planning->out->call_count && !planning->operation_started && !over;
     bool changed = !doc_equal(&before, &after) && !wait_for_calls;
     if (!changed && !planning->drops_operation && !in->is_refresh) {
         return;

@@ -174,8 +174,14 @@ struct group {
     size_t waiting;
     size_t waiting_hooks;
     const struct sync_task *waits_for;
-    struct str failure;
+    bool has_failed;
+    struct str failure; // why; may be empty
 };
+
+static void set_failed(struct group *group, struct str why) {
+    group->has_failed = true;
+    group->failure = why;
+}
 
 static void wait_for(struct group *group, const struct sync_task *task) {
     group->waiting++;
@@ -214,7 +220,7 @@ static void decide_apply(struct planner *planner, struct group *group,
                          STR_ARG(resource->name), STR_ARG(resource->kind));
         VEC_PUSH(&planner->results,
                  result_for(task, SYNC_RESULT_FAILED, OPERATION_FAILED, message));
-        group->failure = message;
+        set_failed(group, message);
     }
 }
 
@@ -260,7 +266,7 @@ static enum operation_phase phase_of_health(const struct sync_resource *resource
 static void check_applied(struct planner *planner, struct group *group,
                           const struct sync_task *task, const struct sync_result *result) {
     if (result->status == SYNC_RESULT_FAILED) {
-        group->failure = result->message;
+        set_failed(group, result->message);
         return;
     }
     if (task->action == SYNC_PRUNE) {
@@ -272,7 +278,7 @@ static void check_applied(struct planner *planner, struct group *group,
     }
     if (result->is_hook && operation_is_over(result->hook_phase)) {
         if (result->hook_phase != OPERATION_SUCCEEDED) {
-            group->failure = result->message;
+            set_failed(group, result->message);
         }
         return;
     }
@@ -332,7 +338,7 @@ static bool start_tasks(struct planner *planner, struct group *group) {
 static enum group_state step_group(struct planner *planner, struct group *group, bool is_last) {
     if (start_tasks(planner, group)) {
         bool waits = group->waiting || planner->now.len;
-        return group->failure.n && !waits ? GROUP_FAILED : waits ? GROUP_BUSY : GROUP_DONE;
+        return group->has_failed && !waits ? GROUP_FAILED : waits ? GROUP_BUSY : GROUP_DONE;
     }
     for (size_t i = group->start; i < group->end; i++) {
         const struct sync_task *task = &planner->all.items[i];
@@ -343,7 +349,7 @@ static enum group_state step_group(struct planner *planner, struct group *group,
         }
         check_applied(planner, group, task, result);
     }
-    return group->failure.n ? GROUP_FAILED : group->waiting ? GROUP_BUSY : GROUP_DONE;
+    return group->has_failed ? GROUP_FAILED : group->waiting ? GROUP_BUSY : GROUP_DONE;
 }
 
 static struct str waiting_message(const struct planner *planner, const struct group *group) {
