@@ -189,7 +189,8 @@ uint64_t doc_hash(const struct doc_value *v); // agrees with doc_equal
 const struct doc_value *doc_pointer(const struct doc_value *v, struct str pointer);
 bool doc_pointer_remove(struct arena *arena, const struct doc_value *root, struct str pointer,
                         struct doc_value *out); // false when there was nothing to remove
-// JSON patch (RFC 6902); errors as kube-apiserver words them. All or nothing.
+// JSON patch (RFC 6902). All or nothing. ERR_INVALID: the patch is malformed (an API server answers 400); ERR_CONFLICT: it
+// does not apply to this document, a failed test among it (422); ERR_LIMIT. The result shares with `root` and `patch`.
 bool doc_json_patch(struct arena *arena, const struct doc_value *root,
                     const struct doc_value *patch, struct doc_value *out, struct err *err) MUST_USE;
 struct doc_value doc_merge_patch(struct arena *arena, const struct doc_value *root,
