@@ -290,10 +290,10 @@ static void check_applied(struct planner *planner, struct group *group,
     }
     if (phase == OPERATION_FAILED) {
         struct str message = task->resource->health.message;
-        group->failure =
-            message.n ? message
-                      : arena_printf(planner->arena, "%.*s %.*s is degraded",
-                                     STR_ARG(task->resource->kind), STR_ARG(task->hook_name));
+        set_failed(group, message.n ? message
+                                    : arena_printf(planner->arena, "%.*s %.*s is degraded",
+                                                   STR_ARG(task->resource->kind),
+                                                   STR_ARG(task->hook_name)));
     }
     if (result->is_hook && result->hook_phase != phase) {
         struct sync_result changed = *result;
