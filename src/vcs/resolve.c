@@ -23,7 +23,8 @@ enum {
     FETCH_AT_ONCE = 40,
     ERROR_KEPT_MS = 5000, // how long a failed listing answers requests that accept an old answer
     ABSENT_KEPT_MS = 5 * 60 * 1000,
-    GC_PAUSE_MS = 10 * 60 * 1000,
+    GC_PAUSE_MS = 1000,
+    GC_PAUSE_FACTOR = 20, // repacking takes at most a twentieth of the time
 };
 
 enum item_state { ITEM_OPEN, ITEM_FOUND, ITEM_MISSING, ITEM_FAILED };
@@ -430,6 +431,8 @@ static void on_gc(void *ctx, struct str out, const struct err *error) {
     if (error) {
         LOG(LOG_WARN, "vcs", "repack failed", "repo", repo->shown.p, "error", error->message);
     }
+    int64_t now = loop_now(vcs->loop);
+    repo->next_gc = now + GC_PAUSE_MS * NS_PER_MS + (now - cycle->fetch_time) * GC_PAUSE_FACTOR;
     git2_forget(vcs->git2, repo->dir);
     cycle_free(cycle);
     if (git_vcs_end(vcs)) {
@@ -444,7 +447,7 @@ static bool start_gc(struct git_cycle *cycle) {
     if (!cycle->needs_gc || now < repo->next_gc) {
         return false;
     }
-    repo->next_gc = now + GC_PAUSE_MS * NS_PER_MS;
+    cycle->fetch_time = now;
     static const char *const args[] = {"gc", "--quiet", "--prune=1.hour.ago", NULL};
     return git_child_start(&cycle->vcs->context, &repo->url, cycle->access, repo->dir, args, on_gc,
                            cycle, NULL) != 0;

@@ -231,7 +231,8 @@ static void test_growth(void **state) {
     }
     commit_file(fixture->repo, "main", "apps/b.yaml", "last");
     answer = resolve_with(fixture, url, NULL, "main", 0);
-    assert_true(count_packs(packs) <= 4);
+    run_for(fixture, 100);
+    assert_in_range(count_packs(packs), 1, 80); // of about 150 made
     struct err err = {0};
     assert_true(str_eq_c(read_path(fixture, url, answer.sha, "apps/b.yaml", &err), "last"));
     assert_true(str_eq_c(read_path(fixture, url, answer.sha, "apps.yaml", &err), "x\n"));
