@@ -177,7 +177,7 @@ struct api_request {
     struct str ns, name, subresource;
     struct str body;
     enum kube_patch patch;
-    bool body_yaml;
+    bool body_yaml, body_protobuf;
     bool dry_run, force;
     struct str field_manager, field_validation;
     enum kube_propagation propagation;

@@ -303,6 +303,10 @@ bool api_request_content_type(struct arena *arena, struct str type, struct api_r
         request->body_yaml = true;
         return true;
     }
+    if (str_eq_nocase(media, STR("application/vnd.kubernetes.protobuf"))) {
+        request->body_protobuf = true; // of built-in kinds; replies are JSON
+        return true;
+    }
     return api_error_set(error, arena, 415, "UnsupportedMediaType",
                          "the body of the request was in an unknown format - accepted media types "
                          "include: application/json, application/yaml");

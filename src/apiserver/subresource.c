@@ -122,7 +122,7 @@ static bool serve_eviction(struct api_op *op) {
     }
     const struct doc_value *options = doc_get(&eviction, "deleteOptions");
     op->request.body = options ? doc_to_json(op->arena, options) : (struct str){NULL, 0};
-    op->request.body_yaml = false;
+    op->request.body_yaml = op->request.body_protobuf = false;
     bool removed;
     struct blob *after = NULL;
     if (!api_delete_options(op) || !api_delete_object(op, &old, &removed, &after)) {

@@ -3,12 +3,19 @@
 // on the newest state, also when that is not durable yet; its reply waits for the commit of both.
 #include "apiserver/core.h"
 
-#include "base/timefmt.h"
+#include "apiserver/protobuf.h"
 #include "doc/yaml.h"
 
 // ---- The body ----
 bool api_body_parse(struct api_op *op, struct doc_value *out) {
     struct err err = {0};
+    if (op->request.body_protobuf) {
+        bool ok = api_protobuf_parse(op->request.body, op->arena, out, &err);
+        return ok ||
+               api_error_set(&op->error, op->arena, err.code == ERR_UNSUPPORTED ? 415 : 400,
+                             err.code == ERR_UNSUPPORTED ? "UnsupportedMediaType" : "BadRequest",
+                             "%s", err.message);
+    }
     if (op->request.body_yaml) {
         struct yaml_options options = {.profile = YAML_KUBERNETES};
         struct yaml_document *documents = NULL;
