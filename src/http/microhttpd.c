@@ -52,6 +52,7 @@ enum {
     DISCARD_MAX = 1 * MIB, // of a body over its limit, to be able to answer at all
     HANGUP_BATCH = 64,
     HEADERS_MAX = 100,
+    FRUITLESS_MAX = 8,
 };
 #define IDLE_TIMEOUT_STANDARD (120 * NS_PER_SECOND)
 #define BODY_TIMEOUT (300 * NS_PER_SECOND)
@@ -67,7 +68,9 @@ struct http_server {
     unsigned port;
     struct loop_poll *poll;
     struct loop_timer *timer;
-    bool resumed; // a connection, since the library ran
+    bool resumed;       // a connection, since the library ran
+    uint64_t activity;  // callbacks of the library
+    unsigned fruitless; // runs on end without one
     int hangup_fd;
     struct loop_poll *hangup_poll;
     struct loop_timer *sweep;
@@ -130,12 +133,20 @@ static struct connection *connection_of(struct http_exchange *exchange) {
 
 static void run_library(struct http_server *server) {
     MHD_UNSIGNED_LONG_LONG ms;
+    uint64_t before = server->activity;
     server->resumed = false;
     server->api.run(server->daemon);
+    server->fruitless = server->activity == before ? server->fruitless + 1 : 0;
     if (server->resumed) {
         loop_timer_start(server->timer, 0);
     } else if (server->api.get_timeout(server->daemon, &ms) == MHD_YES) {
         int64_t delay = ms > 3600 * 1000 ? 3600 * NS_PER_SECOND : (int64_t)ms * NS_PER_MS;
+        // During a TLS handshake the library (0.9.75) asks to be run at once again and again, although it waits for the
+        // client, whose bytes wake the loop anyway. A client that stalls there must not cost a processor.
+        if (delay == 0 && server->fruitless > FRUITLESS_MAX) {
+            unsigned more = server->fruitless - FRUITLESS_MAX;
+            delay = (more > 20 ? 20 : more) * NS_PER_MS;
+        }
         loop_timer_start(server->timer, delay);
     } else {
         loop_timer_stop(server->timer);
@@ -219,6 +230,7 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *to, size_t max) {
     if (!exchange || exchange->gone) {
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
+    exchange->server->activity++;
     size_t n = stream_read(stream, to, max);
     if (n > 0) {
         return (ssize_t)n;
@@ -233,6 +245,7 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *to, size_t max) {
 // Where a reply of many pieces is. They go out by way of a block of bounded size: the library's own vectors of pieces
 // (0.9.75) end in "Failed to destroy mutex", and one TLS record for each small piece would be dear.
 struct parts_reader {
+    struct http_server *server; // outlives its connections
     struct reply_parts *parts;
     size_t index, offset;
 };
@@ -241,6 +254,7 @@ static ssize_t read_parts(void *cls, uint64_t pos, char *to, size_t max) {
     (void)pos;
     struct parts_reader *reader = cls;
     size_t n = 0;
+    reader->server->activity++;
     while (n < max && reader->index < reader->parts->count) {
         const struct blob *blob = reader->parts->blobs[reader->index];
         size_t part = blob->len - reader->offset;
@@ -265,6 +279,7 @@ static void free_reader(void *cls) {
 static struct MHD_Response *response_of_parts(struct http_server *server,
                                               struct reply_parts *parts) {
     struct parts_reader *reader = NEW(struct parts_reader);
+    reader->server = server;
     reader->parts = parts;
     return server->api.create_response_from_callback(parts->total, PARTS_BLOCK, read_parts, reader,
                                                      free_reader);
@@ -284,7 +299,8 @@ static struct MHD_Response *make_response(struct http_server *server, struct rep
         return server->api.create_response_from_buffer(0, (void *)(uintptr_t) "",
                                                        MHD_RESPMEM_PERSISTENT);
     }
-    if (parts->count == 1) {
+    // A large piece over TLS goes by the reader too, so that its progress is seen (see run_library).
+    if (parts->count == 1 && (!server->tls || parts->total <= PARTS_BLOCK)) {
         struct blob *blob = parts->blobs[0];
         free(parts);
         return server->api.create_response_from_buffer_with_free_callback_cls(blob->len, blob->data,
@@ -481,11 +497,12 @@ static enum MHD_Result call_handler(struct http_exchange *exchange) {
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *raw, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *size, void **con_cls) {
-    (void)cls;
     (void)raw;
     (void)url;
     (void)version;
     struct http_exchange *exchange = *con_cls;
+    struct http_server *server = cls;
+    server->activity++;
     if (!exchange || exchange->gone) {
         return MHD_NO;
     }
@@ -520,6 +537,7 @@ static void on_completed(void *cls, struct MHD_Connection *raw, void **con_cls,
     if (!exchange) {
         return;
     }
+    server->activity++;
     *con_cls = NULL;
     struct connection *connection = connection_of(exchange);
     if (connection) {
@@ -555,6 +573,7 @@ static void on_connection(void *cls, struct MHD_Connection *raw, void **context,
                           enum MHD_ConnectionNotificationCode what) {
     struct http_server *server = cls;
     struct connection *connection = *context;
+    server->activity++;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info =
             info_of(server, raw, MHD_CONNECTION_INFO_CONNECTION_FD);

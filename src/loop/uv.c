@@ -135,12 +135,19 @@ static void real_random_bytes(struct loop *loop, void *out, size_t n) {
 
 // ---- Posts and timers ----
 
+// What is due at once runs here, once a turn. A libuv timer of zero, started again by its own callback, would run for ever
+// without the loop looking at anything else.
 static void on_idle(uv_idle_t *handle) {
     struct real_loop *real = handle->data;
-    turn_begin(real);
+    int64_t now = turn_begin(real);
+    int64_t deadline;
+    uv_idle_stop(&real->idle);
     loop_run_posts(&real->base);
-    if (real->base.post_count == 0) {
-        uv_idle_stop(&real->idle);
+    if (loop_next_deadline(&real->base, &deadline) && deadline <= now) {
+        loop_run_timers(&real->base, now);
+    }
+    if (real->base.post_count > 0) {
+        uv_idle_start(&real->idle, on_idle);
     }
 }
 
@@ -165,8 +172,11 @@ static void real_rearm(struct loop *loop) {
         return;
     }
     int64_t delay = deadline - (int64_t)uv_hrtime();
-    uint64_t ms = delay <= 0 ? 0 : (uint64_t)((delay - 1) / NS_PER_MS) + 1;
-    uv_timer_start(&real->timer, on_timer, ms, 0);
+    if (delay <= 0) {
+        uv_idle_start(&real->idle, on_idle);
+        return;
+    }
+    uv_timer_start(&real->timer, on_timer, (uint64_t)((delay - 1) / NS_PER_MS) + 1, 0);
 }
 
 // ---- Other threads ----
