@@ -7,7 +7,7 @@ seconds=${1:-60}
 [ $# -eq 0 ] || shift
 command -v clang-14 >/dev/null || { echo "clang-14 and libclang-rt-14-dev are needed: apt-get install clang-14 libclang-rt-14-dev" >&2; exit 2; }
 if [ ! -e build-fuzz/build.ninja ]; then
-    CC=clang-14 CXX=clang++-14 meson setup build-fuzz -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized >/dev/null
+    CC=clang-14 CXX=clang++-14 CFLAGS=-fsanitize=fuzzer-no-link meson setup build-fuzz -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized >/dev/null
 fi
 ninja -C build-fuzz >/dev/null
 targets=${*:-$(cd build-fuzz/fuzz && for t in fuzz_*; do [ -x "$t" ] && [ -f "$t" ] && echo "${t#fuzz_}"; done)}

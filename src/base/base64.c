@@ -82,3 +82,38 @@ bool base64_decode(struct str text, struct arena *arena, struct str *out) {
     *out = (struct str){data, (size_t)(to - data)};
     return true;
 }
+
+struct str hex_encode(struct arena *arena, struct str data) {
+    static const char digits[] = "0123456789abcdef";
+    char *out = arena_alloc(arena, 2 * data.n + 1);
+    for (size_t i = 0; i < data.n; i++) {
+        out[2 * i] = digits[(unsigned char)data.p[i] >> 4];
+        out[2 * i + 1] = digits[(unsigned char)data.p[i] & 15];
+    }
+    out[2 * data.n] = '\0';
+    return (struct str){out, 2 * data.n};
+}
+
+static int hex_digit(char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+bool hex_decode(struct str text, struct arena *arena, struct str *out) {
+    if (text.n % 2 != 0) {
+        return false;
+    }
+    char *bytes = arena_alloc(arena, text.n / 2 + 1);
+    for (size_t i = 0; i < text.n; i += 2) {
+        int high = hex_digit(text.p[i]), low = hex_digit(text.p[i + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        bytes[i / 2] = (char)(high * 16 + low);
+    }
+    bytes[text.n / 2] = '\0';
+    *out = (struct str){bytes, text.n / 2};
+    return true;
+}

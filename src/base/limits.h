@@ -19,16 +19,19 @@ enum {
         10, // expanded nodes per node written, once LIMIT_YAML_ALIAS_FREE are used
     LIMIT_YAML_ALIAS_FREE = 100 * 1000,
     LIMIT_JSONPATH_BYTES = 16 * KIB,
-    LIMIT_JSONPATH_WORK = 16 * MIB, // values one evaluation may look at
+    LIMIT_JSONPATH_WORK = 16 * MIB,     // values one evaluation may look at
     LIMIT_PATCH_OPERATIONS = 10 * 1000, // as kube-apiserver's MaxJSONPatchOperations
     LIMIT_PATCH_COPY_BYTES = 3 * MIB,   // what all copies of one JSON patch may add
-    LIMIT_PATCH_MOVES = 64 * MIB,       // values shifted by insertions and removals of one JSON patch
+    LIMIT_PATCH_MOVES = 64 * MIB, // values shifted by insertions and removals of one JSON patch
 
     // Small dialects (base/text.h)
     LIMIT_GLOB_BYTES = 4 * KIB,
     LIMIT_GLOB_TEXT = 64 * KIB,
     LIMIT_SEMVER_BYTES = 512, // of a constraint; this and the next as Masterminds/semver
     LIMIT_SEMVER_GROUPS = 32,
+    LIMIT_SCHEMA_DEPTH = 64,         // nesting of a CRD's schema
+    LIMIT_SCHEMA_NODES = 200 * 1000, // schemas in one CRD version
+    LIMIT_SCHEMA_PROBLEMS = 1000,    // what one validation reports
 
     // HTTP
     LIMIT_HTTP_HEAD = 16 * KIB,
@@ -44,8 +47,8 @@ enum {
     LIMIT_ANNOTATIONS_BYTES = 256 * KIB,
     LIMIT_LIST_PAGE = 500, // client-go's page size
     LIMIT_KUBECONFIG_BYTES = 4 * MIB,
-    LIMIT_CREDENTIAL_BYTES = 256 * KIB,    // a token or certificate file, the answer of an exec plugin
-    LIMIT_EXEC_ARGUMENTS = 256,            // of an exec plugin; also its environment
+    LIMIT_CREDENTIAL_BYTES = 256 * KIB, // a token or certificate file, the answer of an exec plugin
+    LIMIT_EXEC_ARGUMENTS = 256,         // of an exec plugin; also its environment
     LIMIT_DISCOVERY_RESOURCES = 50 * 1000, // kinds of one cluster
 
     // Git

@@ -64,7 +64,7 @@ bool str_cut(struct str s, char sep, struct str *before, struct str *after) {
     size_t at = str_find_char(s, sep);
     if (at == STR_NPOS) {
         *before = s;
-        *after = (struct str){s.p + s.n, 0};
+        *after = str_skip(s, s.n);
         return false;
     }
     *before = (struct str){s.p, at};

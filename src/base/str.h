@@ -55,7 +55,8 @@ static inline bool str_ends(struct str s, struct str suffix) {
 
 // The part from `from` on; empty when `from` is past the end.
 static inline struct str str_skip(struct str s, size_t from) {
-    return from >= s.n ? (struct str){s.p + s.n, 0} : (struct str){s.p + from, s.n - from};
+    size_t skip = from < s.n ? from : s.n;
+    return skip ? (struct str){s.p + skip, s.n - skip} : s;
 }
 
 static inline struct str str_first(struct str s, size_t n) {

@@ -40,7 +40,7 @@ static bool find_kubeconfig(struct arena *arena, const struct connection_setting
 
 bool connection_open(struct connection *connection, struct cli *cli,
                      const struct connection_settings *settings, struct err *err) {
-    const char *path;
+    const char *path = NULL;
     *connection = (struct connection){.arena = cli->arena,
                                       .ns = settings->ns.n ? settings->ns : STR("argocd")};
     struct kubeconfig_options options = {
