@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "kube/internal.h"
 
-enum { LISTS_AT_ONCE = 4, SCRATCH_KEPT = MIB };
+enum { LISTS_AT_ONCE = 4, SCRATCH_KEPT = MIB, KINDS_MAX = 1 << 16, MARK_MAX = (1 << 14) - 1 };
 
 // A text that many objects share: a namespace, or a tag with the list of its objects.
 struct word {
@@ -19,12 +19,12 @@ struct word {
 
 struct entry {
     uint32_t hash;
-    uint32_t mark; // the list in which it was last seen
+    uint32_t kind : 16;
+    uint32_t mark : 14; // the list in which it was last seen
+    uint32_t noted : 1; // from an own write, after which neither list nor watch showed it yet
+    uint32_t has_text : 1;
     struct kube_object object;
     struct entry *tag_next, **tag_link;
-    uint32_t kind;
-    bool noted; // from an own write, after which neither list nor watch showed it yet
-    bool has_text;
     char tail[]; // a blob pointer when has_text, then name, uid and version
 };
 _Static_assert(sizeof(struct entry) % sizeof(void *) == 0, "the tail starts with a pointer");
@@ -35,7 +35,7 @@ struct scope {
     char *ns, *selector;
     unsigned refs;
     bool dead, synced;
-    uint32_t mark;
+    uint32_t mark; // of the list under way, or the last one
     uint64_t seen; // the version up to which we know everything; 0: unknown
     struct kube_set entries;
     struct err *error;
@@ -238,8 +238,8 @@ static void put(struct scope *scope, const struct kube_scan *scan, struct str ki
     bool keep = !cache->client->ops->peek;
     struct entry *entry = entry_create(cache, scan, keep ? text_blob(text, shared) : NULL);
     entry->object.hash = str_hash(text);
-    entry->kind = scope->kind->index;
-    entry->mark = scope->mark;
+    entry->kind = scope->kind->index & (KINDS_MAX - 1);
+    entry->mark = scope->mark & MARK_MAX;
     entry->noted = noted;
     if (before) {
         entry_unlink(before);
@@ -258,9 +258,21 @@ static void put(struct scope *scope, const struct kube_scan *scan, struct str ki
     }
 }
 
-static void sink_list_begin(void *ctx) {
-    struct scope *scope = ctx;
+// A new mark, which no entry has.
+static void next_mark(struct scope *scope) {
+    if (scope->mark == MARK_MAX) {
+        size_t iter = 0;
+        void *entry;
+        while (kube_set_next(&scope->entries, &iter, &entry)) {
+            ((struct entry *)entry)->mark = 0;
+        }
+        scope->mark = 0;
+    }
     scope->mark++;
+}
+
+static void sink_list_begin(void *ctx) {
+    next_mark(ctx);
 }
 
 static void sink_list_item(void *ctx, const struct kube_scan *item, struct str kind,
@@ -279,7 +291,7 @@ static void sink_list_item(void *ctx, const struct kube_scan *item, struct str k
         }
         if (str_eq(before->object.resource_version, item->resource_version) &&
             str_eq(before->object.uid, item->uid)) {
-            before->mark = scope->mark;
+            before->mark = scope->mark & MARK_MAX;
             before->noted = false;
             return;
         }
@@ -368,7 +380,7 @@ static void tell_kind(struct scope *scope) {
 
 static void sink_lost(void *ctx) {
     struct scope *scope = ctx;
-    scope->mark++;
+    next_mark(scope);
     sweep(scope, (struct str){NULL, 0});
     scope->synced = false;
     scope->seen = 0;
@@ -417,6 +429,7 @@ static struct kind *find_kind(const struct kube_cache *cache, const struct kube_
 }
 
 static struct kind *make_kind(struct kube_cache *cache, const struct kube_gvr *gvr) {
+    CHECK(cache->kind_list.len < KINDS_MAX); // a cluster serves at most LIMIT_DISCOVERY_RESOURCES
     struct kind *kind = NEW(struct kind);
     kind->hash = gvr_hash(gvr);
     kind->index = (uint32_t)cache->kind_list.len;

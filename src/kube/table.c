@@ -43,7 +43,7 @@ static void resize(struct kube_set *set, size_t slots) {
 
 void kube_set_add(struct kube_set *set, void *item) {
     size_t slots = set->slots ? set->mask + 1 : 0;
-    if ((set->len + 1) * 4 > slots * 3) {
+    if ((set->len + 1) * 5 > slots * 4) {
         resize(set, slots ? slots * 2 : 8);
     }
     put(set, item);

@@ -375,6 +375,24 @@ static void test_lost_connection_backs_off(void **state) {
     assert_null(kube_cache_error(w->cache, &pods));
 }
 
+// The mark of a list has few bits: failing lists for days must not make an old entry look new.
+static void test_days_of_failing_lists(void **state) {
+    struct world *w = *state;
+    follow(w);
+    fake_end(w->fake, fake_first(w->fake, true), ERR_GONE);
+    for (int i = 0; i < 17000;) {
+        run_for(w, 50 * NS_PER_SECOND);
+        if (fake_first(w->fake, false)) {
+            answer(w, 500, STR(""));
+            i++;
+        }
+    }
+    run_for(w, 60 * NS_PER_SECOND);
+    answer(w, 200, list(w, "a:5", 90, ""));
+    expect_log(w, "-b");
+    assert_int_equal(kube_cache_count(w->cache), 1);
+}
+
 static void test_refused_kinds_are_asked_seldom(void **state) {
     struct world *w = *state;
     kube_cache_want(w->cache, &pods, STR(""), STR(""));
@@ -685,6 +703,7 @@ int main(void) {
         T(test_quiet_watch_heals_the_error),
         T(test_too_many_requests_waits_as_told),
         T(test_lost_connection_backs_off),
+        T(test_days_of_failing_lists),
         T(test_refused_kinds_are_asked_seldom),
         T(test_kind_that_vanished),
         T(test_duplicates_and_old_events),
