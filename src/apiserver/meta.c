@@ -204,6 +204,10 @@ bool api_meta_check(struct api_op *op, const struct doc_value *object) {
 }
 
 // ---- A new object ----
+static bool is_apply(const struct api_op *op) { // the one writer of managedFields
+    return op->request.verb == API_VERB_PATCH && op->request.patch == KUBE_PATCH_APPLY;
+}
+
 static struct str new_uid(struct api_op *op) {
     unsigned char b[16];
     loop_random_bytes(op->server->loop, b, sizeof b);
@@ -246,6 +250,9 @@ struct doc_value api_meta_fresh(struct api_op *op, struct doc_value object) {
         if (doc_find(given, str_from(server_only[i]))) {
             doc_object_remove(&metadata, str_from(server_only[i]));
         }
+    }
+    if (doc_find(given, STR("managedFields")) && !is_apply(op)) {
+        doc_object_remove(&metadata, STR("managedFields"));
     }
     struct str prefix = doc_get_str(given, "generateName");
     if (!doc_get_str(given, "name").n && prefix.n) {
@@ -325,8 +332,7 @@ bool api_meta_keep(struct api_op *op, const struct doc_value *old, enum api_oper
         return false;
     }
     const struct doc_value *managed = doc_get(given, "managedFields");
-    bool keep_managed = op->request.verb == API_VERB_PATCH &&
-                        op->request.patch == KUBE_PATCH_APPLY; // apply wrote it itself
+    bool keep_managed = is_apply(op);
     bool clear_managed =
         doc_is(managed, DOC_ARRAY) &&
         (doc_len(managed) == 0 || (doc_len(managed) == 1 && doc_len(doc_at(managed, 0)) == 0));
