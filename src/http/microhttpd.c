@@ -372,6 +372,7 @@ struct head_check {
     size_t headers;
     size_t lengths;
     size_t encodings;
+    size_t hosts;
     struct str length;
     bool chunked;
 };
@@ -388,12 +389,15 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
     } else if (str_eq_nocase(text, STR("Transfer-Encoding"))) {
         check->encodings++;
         check->chunked = str_eq_nocase(str_from(value), STR("chunked"));
+    } else if (str_eq_nocase(text, STR("Host"))) {
+        check->hosts++;
     }
     return MHD_YES;
 }
 
 // Anything that two programs might frame differently is refused: that is how requests are smuggled.
-static enum MHD_Result begin_request(struct http_exchange *exchange, const char *method) {
+static enum MHD_Result begin_request(struct http_exchange *exchange, const char *method,
+                                     const char *version) {
     struct http_server *server = exchange->server;
     struct head_check check = {0};
     server->api.get_connection_values(exchange->connection, MHD_HEADER_KIND, on_header, &check);
@@ -406,6 +410,9 @@ static enum MHD_Result begin_request(struct http_exchange *exchange, const char 
     exchange->request.method = (struct str){exchange->method, n};
     if (exchange->request.path.n == 0 || exchange->request.path.p[0] != '/') {
         return refuse(exchange, MHD_HTTP_BAD_REQUEST, "the path must begin with '/'\n");
+    }
+    if (check.hosts > 1 || (check.hosts == 0 && strcmp(version, "HTTP/1.0") != 0)) {
+        return refuse(exchange, MHD_HTTP_BAD_REQUEST, "one Host header is needed\n");
     }
     uint64_t length = 0;
     if (check.headers > HEADERS_MAX) {
@@ -499,7 +506,6 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *raw, const c
                                   size_t *size, void **con_cls) {
     (void)raw;
     (void)url;
-    (void)version;
     struct http_exchange *exchange = *con_cls;
     struct http_server *server = cls;
     server->activity++;
@@ -507,7 +513,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *raw, const c
         return MHD_NO;
     }
     if (!exchange->begun) {
-        return begin_request(exchange, method);
+        return begin_request(exchange, method, version);
     }
     if (exchange->queued) {
         *size = 0;

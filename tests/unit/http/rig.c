@@ -146,7 +146,7 @@ static bool on_data(void *ctx, struct str chunk) {
 
 uint64_t rig_begin(struct rig *rig, const char *method, const char *path, struct http_call call) {
     char url[512];
-    snprintf(url, sizeof url, "%s%s", strstr(path, "://") ? "" : rig->base, path);
+    snprintf(url, sizeof url, "%s%s", path[0] == '/' ? rig->base : "", path);
     call.target = call.target ? call.target : rig->target;
     call.method = str_from(method);
     call.url = str_from(url);
