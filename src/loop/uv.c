@@ -143,8 +143,13 @@ static void on_idle(uv_idle_t *handle) {
     int64_t deadline;
     uv_idle_stop(&real->idle);
     loop_run_posts(&real->base);
-    if (loop_next_deadline(&real->base, &deadline) && deadline <= now) {
-        loop_run_timers(&real->base, now);
+    if (loop_next_deadline(&real->base, &deadline)) {
+        if (deadline <= now) {
+            loop_run_timers(&real->base, now);
+        } else {
+            // It may have come due since this turn began: without this nothing would wake the loop for it.
+            real->base.ops->rearm(&real->base);
+        }
     }
     if (real->base.post_count > 0) {
         uv_idle_start(&real->idle, on_idle);
