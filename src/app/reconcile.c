@@ -328,8 +328,10 @@ static void want_known_kinds(struct gathering *g) {
         const struct kube_resource *resource = kube_mapper_find_kind(item->cluster->mapper, gvk);
         if (resource && resource->can_watch) {
             app_cluster_want(item, &resource->gvr);
-            g->waits = g->waits || (!kube_cache_is_synced(item->cluster->cache, &resource->gvr) &&
-                                    !kube_cache_error(item->cluster->cache, &resource->gvr));
+            bool synced = kube_cache_is_synced(item->cluster->cache, &resource->gvr);
+            bool failed = kube_cache_error(item->cluster->cache, &resource->gvr) != NULL;
+            g->waits = g->waits || (!synced && !failed);
+            item->waits_for_kinds = item->waits_for_kinds || (!synced && failed);
         }
     }
 }
@@ -458,6 +460,9 @@ static bool gather(struct gathering *g) {
     if (g->errors.len == 0) {
         g->item->waits_for_kinds = false;
         find_objects(g);
+    }
+    if (g->errors.len) {
+        g->item->waits_for_kinds = true; // a kind or cluster that recovers brings it back
     }
     if (g->waits && g->errors.len == 0) {
         g->item->waits_for_kinds = true;
