@@ -105,7 +105,8 @@ static void create_app(struct apps *s, struct app *app) {
         app->name, STR_ARG(app->url), app->path, app->ns);
     int status = world_create_object(s->world, &gvr_applications, "argocd", body);
     if (status != 201) {
-        world_fail(s->world, "an Application cannot be made: %d", status);
+        world_fail(s->world, "an Application cannot be made: %d %.*s", status,
+                   STR_ARG(doc_get_str(&s->world->body, "message")));
     }
 }
 

@@ -236,14 +236,14 @@ struct waiting_event {
     int64_t due;
 };
 struct fault_watch {
-    struct fault_client *fc; // NULL: the client is gone
+    struct fault_client *fc; // not after the outer end
     uint64_t id, inner_id;
     struct kube_watch_handler handler;
     VEC(struct waiting_event) queue;
     size_t head;
     struct loop_timer *timer;
     int64_t last_due;
-    bool inner_ended, outer_ended;
+    bool inner_ended, outer_ended, cancelled;
     bool ending; // the outer end waits behind the queue
     struct err end_err;
 };
@@ -262,15 +262,13 @@ static void watch_free_when_done(struct fault_watch *watch) {
 
 static void watch_end_outer(struct fault_watch *watch) {
     watch->outer_ended = true;
-    if (watch->fc) {
-        map_remove(watch->fc->watches, id_key(&watch->id));
-    }
+    map_remove(watch->fc->watches, id_key(&watch->id));
     watch->handler.on_end(watch->handler.ctx, watch->end_err.code ? &watch->end_err : NULL);
     watch_free_when_done(watch);
 }
 
 static void watch_stop_inner(struct fault_watch *watch) {
-    if (!watch->inner_ended && watch->fc && watch->inner_id) {
+    if (!watch->inner_ended && watch->inner_id) {
         struct kube_client *inner = watch->fc->inner;
         inner->ops->cancel(inner, watch->inner_id);
     }
@@ -291,11 +289,10 @@ static void watch_due(void *ctx) {
             watch_end_outer(watch);
             return;
         }
-        uint64_t id = watch->id;
         watch->handler.on_event(watch->handler.ctx, item.event, blob_str(item.object), item.object);
         blob_unref(item.object);
-        if (!map_find(fc->watches, id_key(&id))) {
-            return; // cancelled by the callback
+        if (watch->cancelled) {
+            return; // by the callback
         }
     }
     if (watch->head == watch->queue.len) {
@@ -310,7 +307,7 @@ static void watch_due(void *ctx) {
 
 static void inner_event(void *ctx, enum kube_event event, struct str object, struct blob *blob) {
     struct fault_watch *watch = ctx;
-    if (watch->outer_ended || !watch->fc) {
+    if (watch->outer_ended || watch->cancelled) {
         return;
     }
     // Events of one stream keep their order.
@@ -334,8 +331,8 @@ static void inner_end(void *ctx, const struct err *error) {
         watch_free_when_done(watch);
         return;
     }
-    if (!watch->fc) {
-        return;
+    if (watch->cancelled) {
+        return; // its end is on its way
     }
     if (error) {
         watch->end_err = *error;
@@ -407,9 +404,9 @@ static void fault_cancel(struct kube_client *client, uint64_t id) {
         return;
     }
     struct fault_watch *watch = map_find(fc->watches, id_key(&id));
-    if (watch && !watch->outer_ended) {
+    if (watch && !watch->outer_ended && !watch->cancelled) {
+        watch->cancelled = true;
         watch_stop_inner(watch);
-        map_remove(fc->watches, id_key(&id));
         err_set(&watch->end_err, ERR_CANCELLED, "the watch was cancelled");
         for (size_t i = watch->head; i < watch->queue.len; i++) {
             blob_unref(watch->queue.items[i].object);
