@@ -12,13 +12,19 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/timefmt.h"
 
-enum { IDLE_HANDLES_MAX = 8, COMMIT_TEXT_MAX = KIB };
+enum {
+    IDLE_HANDLES_MAX = 8,
+    COMMIT_TEXT_MAX = KIB,
+    COPY_OBJECTS_MAX = 300, // more are quicker by a fetch
+    COPY_DEPTH_MAX = 64,
+};
 
 #define GIT2_FUNCTIONS(X)          \
     X(git_libgit2_init)            \
@@ -52,6 +58,12 @@ enum { IDLE_HANDLES_MAX = 8, COMMIT_TEXT_MAX = KIB };
     X(git_odb_object_size)         \
     X(git_odb_object_free)         \
     X(git_odb_free)                \
+    X(git_odb_exists)              \
+    X(git_odb_write)               \
+    X(git_odb_object_type)         \
+    X(git_commit_tree_id)          \
+    X(git_commit_parentcount)      \
+    X(git_commit_parent_id)        \
     X(git_reference_iterator_new)  \
     X(git_reference_iterator_free) \
     X(git_reference_next)          \
@@ -366,6 +378,114 @@ bool git2_read_commit(struct git2 *git2, const char *mirror, struct str sha, str
     }
     git2->f.git_commit_free(commit);
     bool ok = code == 0 || git2_error(git2, code, err, "cannot read the commit");
+    give_handle(git2, mirror, handle);
+    return ok;
+}
+
+// ---- Copying from a local repository ----
+
+struct copy {
+    struct git2 *git2;
+    git_repository *source;
+    git_odb *from, *to;
+    unsigned left; // objects that may still be copied
+};
+
+static bool name_is_plain(const char *name) {
+    return name[0] != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+           strcasecmp(name, ".git") != 0 && !strchr(name, '/');
+}
+
+static bool copy_object(struct copy *copy, const git_oid *id, git_object_t type, int depth);
+
+// What is below a folder. Anything odd is left to a fetch, which examines it and words the error.
+static bool copy_below(struct copy *copy, const git_oid *id, int depth) {
+    struct git2_functions *f = &copy->git2->f;
+    git_tree *tree = NULL;
+    bool ok = depth < COPY_DEPTH_MAX && f->git_tree_lookup(&tree, copy->source, id) == 0;
+    size_t n = ok ? f->git_tree_entrycount(tree) : 0;
+    for (size_t i = 0; ok && i < n; i++) {
+        const git_tree_entry *entry = f->git_tree_entry_byindex(tree, i);
+        git_filemode_t mode = f->git_tree_entry_filemode(entry);
+        ok =
+            name_is_plain(f->git_tree_entry_name(entry)) &&
+            (mode == GIT_FILEMODE_COMMIT ||
+             copy_object(copy, f->git_tree_entry_id(entry),
+                         mode == GIT_FILEMODE_TREE ? GIT_OBJECT_TREE : GIT_OBJECT_BLOB, depth + 1));
+    }
+    f->git_tree_free(tree);
+    return ok;
+}
+
+// Children first: an object in the mirror always has everything below it.
+static bool copy_object(struct copy *copy, const git_oid *id, git_object_t type, int depth) {
+    struct git2_functions *f = &copy->git2->f;
+    if (f->git_odb_exists(copy->to, id)) {
+        return true;
+    }
+    if (copy->left == 0) {
+        return false;
+    }
+    copy->left--;
+    git_odb_object *object = NULL;
+    git_oid written;
+    size_t size;
+    git_object_t real_type;
+    bool ok = f->git_odb_read_header(&size, &real_type, copy->from, id) == 0 && real_type == type &&
+              size <= LIMIT_GIT_BLOB && (type != GIT_OBJECT_TREE || copy_below(copy, id, depth)) &&
+              f->git_odb_read(&object, copy->from, id) == 0 &&
+              f->git_odb_write(&written, copy->to, f->git_odb_object_data(object),
+                               f->git_odb_object_size(object), type) == 0 &&
+              memcmp(&written, id, sizeof written) == 0;
+    f->git_odb_object_free(object);
+    return ok;
+}
+
+static bool copy_commit(struct copy *copy, git_commit *commit, const char *mirror,
+                        const char *sha) {
+    struct git2_functions *f = &copy->git2->f;
+    if (!copy_object(copy, f->git_commit_tree_id(commit), GIT_OBJECT_TREE, 0) ||
+        !copy_object(copy, f->git_object_id((git_object *)commit), GIT_OBJECT_COMMIT, 0)) {
+        return false;
+    }
+    bool shallow = false;
+    for (unsigned i = 0; i < f->git_commit_parentcount(commit); i++) {
+        shallow = shallow || !f->git_odb_exists(copy->to, f->git_commit_parent_id(commit, i));
+    }
+    return (!shallow || mirror_add_shallow(mirror, sha)) && mirror_add_ref(mirror, sha);
+}
+
+bool git2_copy_commit(struct git2 *git2, const char *source, const char *mirror, const char *sha,
+                      char out[GIT_SHA_LEN + 1]) {
+    struct copy copy = {.git2 = git2, .left = COPY_OBJECTS_MAX};
+    struct handle handle;
+    git_oid id;
+    git_object *object = NULL;
+    git_object *commit = NULL;
+    if (!take_handle(git2, mirror, &handle, NULL)) {
+        return false;
+    }
+    struct git2_functions *f = &git2->f;
+    copy.source = open_repository(git2, source, false, NULL);
+    bool ok =
+        copy.source && f->git_oid_fromstrn(&id, sha, GIT_SHA_LEN) == 0 &&
+        f->git_object_lookup_prefix(&object, copy.source, &id, GIT_SHA_LEN, GIT_OBJECT_ANY) == 0 &&
+        f->git_object_peel(&commit, object, GIT_OBJECT_COMMIT) == 0 &&
+        f->git_repository_odb(&copy.from, copy.source) == 0 &&
+        f->git_repository_odb(&copy.to, handle.repository) == 0;
+    char peeled[GIT_SHA_LEN + 1];
+    if (ok) {
+        f->git_oid_tostr(peeled, sizeof peeled, f->git_object_id(commit));
+        ok = copy_commit(&copy, (git_commit *)commit, mirror, peeled);
+    }
+    if (ok) {
+        memcpy(out, peeled, sizeof peeled);
+    }
+    f->git_object_free(commit);
+    f->git_object_free(object);
+    f->git_odb_free(copy.from);
+    f->git_odb_free(copy.to);
+    f->git_repository_free(copy.source);
     give_handle(git2, mirror, handle);
     return ok;
 }

@@ -69,6 +69,10 @@ bool git2_list_refs(struct git2 *git2, const char *path, struct git_refs *out, s
 // ERR_INVALID when ambiguous or no commit.
 bool git2_find_commit(struct git2 *git2, const char *repository, struct str sha,
                       char out[GIT_SHA_LEN + 1], struct err *err);
+// Copies a commit without its history from a local repository, when that is a small change to what the mirror has; false when
+// it is not, or when anything is unusual: then a fetch does it.
+bool git2_copy_commit(struct git2 *git2, const char *source, const char *mirror, const char *sha,
+                      char out[GIT_SHA_LEN + 1]);
 struct file_tree *git2_open_tree(struct git2 *git2, const char *mirror, struct str sha,
                                  struct err *err);
 bool git2_read_commit(struct git2 *git2, const char *mirror, struct str sha, struct arena *arena,
@@ -174,6 +178,8 @@ const char *git_mirror_dir(const struct git_vcs *vcs, const struct git_url *url,
 // ---- mirror.c: folders of mirrors (worker threads) ----
 // Makes the mirror when it is missing; *made tells so.
 bool mirror_ensure(const char *dir, struct str url, bool *made, struct err *err);
+bool mirror_add_ref(const char *dir, const char *sha);     // refs/skiff/<sha>, which keeps it
+bool mirror_add_shallow(const char *dir, const char *sha); // its parents are not here
 void mirror_remove(const char *dir);
 bool mirror_needs_gc(const char *dir);
 bool mirror_is_shallow(const char *dir);

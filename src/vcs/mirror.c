@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file_tree.h"
 #include "base/limits.h"
 
 enum {
@@ -124,6 +125,35 @@ bool mirror_ensure(const char *dir, struct str url, bool *made, struct err *err)
 bool mirror_is_shallow(const char *dir) {
     char path[MIRROR_PATH_MAX];
     return join(path, dir, "shallow") && access(path, F_OK) == 0;
+}
+
+// Written beside and renamed, as git does; only one cycle at a time changes a mirror.
+static bool replace_file(const char *dir, const char *name, struct str content) {
+    char from[MIRROR_PATH_MAX];
+    char to[MIRROR_PATH_MAX];
+    return write_file(dir, "skiff.tmp", content, NULL) && join(from, dir, "skiff.tmp") &&
+           join(to, dir, name) && rename(from, to) == 0;
+}
+
+bool mirror_add_ref(const char *dir, const char *sha) {
+    char name[16 + GIT_SHA_LEN];
+    char line[GIT_SHA_LEN + 2];
+    snprintf(name, sizeof name, "refs/skiff/%.40s", sha);
+    snprintf(line, sizeof line, "%.40s\n", sha);
+    return replace_file(dir, name, str_from(line));
+}
+
+bool mirror_add_shallow(const char *dir, const char *sha) {
+    AUTO(arena_destroy) struct arena *arena = arena_create();
+    AUTO(file_tree_destroy) struct file_tree *tree = file_tree_open_folder(str_from(dir), NULL);
+    struct str old = {0};
+    struct err err = {0};
+    if (!tree || (!tree->ops->read(tree, STR("shallow"), 16 * MIB, arena, &old, &err) &&
+                  err.code != ERR_NOT_FOUND)) {
+        return false;
+    }
+    return str_has(old, str_from(sha)) ||
+           replace_file(dir, "shallow", arena_printf(arena, "%.*s%.40s\n", STR_ARG(old), sha));
 }
 
 static size_t count_files(const char *dir, const char *folder, const char *suffix) {

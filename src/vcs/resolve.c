@@ -54,6 +54,7 @@ struct git_cycle {
     struct err list_error;
     struct err mirror_error;
     bool remake, made;
+    bool copied;
     bool needs_gc;
     // For the loop
     bool lists;
@@ -134,6 +135,32 @@ static void look_up_all(struct git_cycle *cycle) {
     map_destroy(seen);
 }
 
+// A push to a local repository changes few objects; copying them here takes a millisecond where a fetch takes twenty.
+static void copy_missing(struct git_cycle *cycle) {
+    struct git_item *last = NULL;
+    for (size_t i = 0; i < cycle->count; i++) {
+        struct git_item *item = &cycle->items[i];
+        if (item->state != ITEM_MISSING || item->wanted[0] == '\0') {
+            continue;
+        }
+        if (last && strcmp(last->wanted, item->wanted) == 0) { // a thousand with one wish
+            item->state = last->state;
+            memcpy(item->commit, last->commit, sizeof item->commit);
+            continue;
+        }
+        if (git2_copy_commit(cycle->vcs->git2, cycle->repo->local, cycle->repo->dir, item->wanted,
+                             item->commit)) {
+            item->state = ITEM_FOUND;
+            cycle->copied = true;
+        }
+        last = item;
+    }
+    if (cycle->copied) {
+        mirror_prune_refs(cycle->repo->dir);
+        cycle->needs_gc = mirror_needs_gc(cycle->repo->dir);
+    }
+}
+
 static void list_refs(struct git_cycle *cycle) {
     if (!cycle->list_local && !cycle->has_listing) {
         return;
@@ -172,6 +199,9 @@ static void choose_work(void *ctx) {
         choose(cycle, &cycle->items[i]);
     }
     look_up_all(cycle);
+    if (cycle->repo->local && !cycle->made) {
+        copy_missing(cycle);
+    }
 }
 
 static void verify_work(void *ctx) {
@@ -260,6 +290,9 @@ static void on_chosen(void *ctx) {
         keep_refs(cycle);
         if (cycle->list_local) {
             git_count_request(repo, "ls-remote", cycle->list_time);
+        }
+        if (cycle->copied) {
+            git_count_request(repo, "fetch", cycle->list_time);
         }
     } else {
         repo->refs = TAKE(cycle->refs); // was lent to the worker
