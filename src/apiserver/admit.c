@@ -94,7 +94,7 @@ bool api_admit(struct arena *arena, struct api_admission *admission, struct doc_
     if (rule && rule->fill && admission->operation != API_UPDATE_STATUS) {
         rule->fill(&a, &value);
     }
-    check_metadata(&a, &value);
+    admit_check_metadata(&a, &value);
     if (rule && admission->operation != API_UPDATE_STATUS) {
         if (rule->check) {
             rule->check(&a, &value);

@@ -46,13 +46,14 @@ static size_t check_config_keys(struct admit *a, const char *field, const struct
         total += doc_key_at(data, i).n + doc_str(doc_value_at(data, i)).n;
         struct str text = doc_str(&key);
         if (str_eq(text, STR(".")) || str_eq(text, STR(".."))) {
-            problem_invalid(a, path_of(a, "%s[%.*s]", field, STR_ARG(text)), &key,
-                            "must not be '%.*s'", STR_ARG(text));
+            admit_problem_invalid(a, admit_path_of(a, "%s[%.*s]", field, STR_ARG(text)), &key,
+                                  "must not be '%.*s'", STR_ARG(text));
         } else if (!is_config_key(text)) {
-            problem_invalid(a, path_of(a, "%s[%.*s]", field, STR_ARG(doc_str(&key))), &key,
-                            "a valid config key must consist of alphanumeric characters, '-', '_' "
-                            "or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used "
-                            "for validation is '[-._a-zA-Z0-9]+')");
+            admit_problem_invalid(
+                a, admit_path_of(a, "%s[%.*s]", field, STR_ARG(doc_str(&key))), &key,
+                "a valid config key must consist of alphanumeric characters, '-', '_' "
+                "or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used "
+                "for validation is '[-._a-zA-Z0-9]+')");
         }
     }
     return total;
@@ -64,12 +65,12 @@ static void check_config_map(struct admit *a, const struct doc_value *object) {
     for (DOC_EACH_MEMBER(binary, i)) {
         if (doc_find(data, doc_key_at(binary, i))) {
             struct doc_value key = doc_make_str(doc_key_at(binary, i));
-            problem_invalid(a, path_of(a, "data[%.*s]", STR_ARG(doc_key_at(binary, i))), &key,
-                            "duplicate of key present in binaryData");
+            admit_problem_invalid(a, admit_path_of(a, "data[%.*s]", STR_ARG(doc_key_at(binary, i))),
+                                  &key, "duplicate of key present in binaryData");
         }
     }
     if (total > CONFIG_BYTES_MAX) {
-        problem_too_long(a, STR(""), CONFIG_BYTES_MAX);
+        admit_problem_too_long(a, STR(""), CONFIG_BYTES_MAX);
     }
 }
 
@@ -80,13 +81,14 @@ static void update_sealed(struct admit *a, const struct doc_value *object,
         return;
     }
     if (!doc_bool(doc_get(object, "immutable"), false)) {
-        problem_forbidden(a, STR("immutable"), "field is immutable when `immutable` is set");
+        admit_problem_forbidden(a, STR("immutable"), "field is immutable when `immutable` is set");
     }
     for (size_t i = 0; i < count; i++) {
         const struct doc_value *now = doc_find(object, str_from(fields[i]));
         const struct doc_value *before = doc_find(old, str_from(fields[i]));
         if (doc_len(now) + doc_len(before) > 0 && !doc_equal(now, before)) {
-            problem_forbidden(a, str_from(fields[i]), "field is immutable when `immutable` is set");
+            admit_problem_forbidden(a, str_from(fields[i]),
+                                    "field is immutable when `immutable` is set");
         }
     }
 }
@@ -107,10 +109,10 @@ static void fill_secret(struct admit *a, struct doc_value *object) {
             struct str encoded = base64_encode(a->arena, doc_str(doc_value_at(texts, i)));
             doc_object_set(&data, doc_key_at(texts, i), doc_make_str(encoded));
         }
-        set_member(a->arena, object, "data", doc_object_done(&data));
+        admit_set_member(a->arena, object, "data", doc_object_done(&data));
     }
-    remove_member(a->arena, object, "stringData");
-    default_str(a->arena, object, "type", "Opaque");
+    admit_remove_member(a->arena, object, "stringData");
+    admit_default_str(a->arena, object, "type", "Opaque");
 }
 
 static void check_secret(struct admit *a, const struct doc_value *object) {
@@ -124,7 +126,7 @@ static void check_secret(struct admit *a, const struct doc_value *object) {
     };
     const struct doc_value *data = doc_get(object, "data");
     if (check_config_keys(a, "data", data) > CONFIG_BYTES_MAX * 4 / 3) {
-        problem_too_long(a, STR("data"), CONFIG_BYTES_MAX);
+        admit_problem_too_long(a, STR("data"), CONFIG_BYTES_MAX);
     }
     for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
         if (!str_eq_c(doc_get_str(object, "type"), needed[i].type)) {
@@ -133,33 +135,33 @@ static void check_secret(struct admit *a, const struct doc_value *object) {
         struct str rest = str_from(needed[i].keys), key;
         while (str_next(&rest, ' ', &key)) {
             if (!doc_find(data, key)) {
-                problem_required(a, path_of(a, "data[%.*s]", STR_ARG(key)), "");
+                admit_problem_required(a, admit_path_of(a, "data[%.*s]", STR_ARG(key)), "");
             }
         }
     }
     if (str_eq(doc_get_str(object, "type"), STR("kubernetes.io/basic-auth")) &&
         !doc_get(data, "username") && !doc_get(data, "password")) {
-        problem_required(a, STR("data[username]"), "");
-        problem_required(a, STR("data[password]"), "");
+        admit_problem_required(a, STR("data[username]"), "");
+        admit_problem_required(a, STR("data[password]"), "");
     }
 }
 
 static void update_secret(struct admit *a, const struct doc_value *object,
                           const struct doc_value *old) {
     static const char *const fields[] = {"data"};
-    check_immutable(a, STR("type"), doc_get(object, "type"), doc_get(old, "type"));
+    admit_check_immutable(a, STR("type"), doc_get(object, "type"), doc_get(old, "type"));
     update_sealed(a, object, old, fields, ARRAY_LEN(fields));
 }
 
 // ---- Storage ----
 
 static void fill_volume_mode(struct arena *arena, struct doc_value *spec) {
-    default_str(arena, spec, "volumeMode", "Filesystem");
+    admit_default_str(arena, spec, "volumeMode", "Filesystem");
 }
 
 // The protection finalizers of the real server need a controller that takes them off again; there is none here.
 static void fill_claim(struct admit *a, struct doc_value *object) {
-    default_in(a->arena, object, "spec", fill_volume_mode);
+    admit_default_in(a->arena, object, "spec", fill_volume_mode);
     if (!a->old) {
         *object = doc_with(a->arena, object, DOC_S("Pending"), "status", "phase");
     }
@@ -167,14 +169,14 @@ static void fill_claim(struct admit *a, struct doc_value *object) {
 
 static void check_access_modes(struct admit *a, const struct doc_value *modes) {
     if (doc_len(modes) == 0) {
-        problem_required(a, STR("spec.accessModes"),
-                         str_eq(a->kind->plural, STR("persistentvolumes"))
-                             ? ""
-                             : "at least 1 access mode is required");
+        admit_problem_required(a, STR("spec.accessModes"),
+                               str_eq(a->kind->plural, STR("persistentvolumes"))
+                                   ? ""
+                                   : "at least 1 access mode is required");
     }
     for (size_t i = 0; i < doc_len(modes); i++) {
-        check_choice(a, path_of(a, "spec.accessModes[%zu]", i), doc_at(modes, i),
-                     "ReadOnlyMany ReadWriteMany ReadWriteOnce ReadWriteOncePod");
+        admit_check_choice(a, admit_path_of(a, "spec.accessModes[%zu]", i), doc_at(modes, i),
+                           "ReadOnlyMany ReadWriteMany ReadWriteOnce ReadWriteOncePod");
     }
 }
 
@@ -182,16 +184,16 @@ static void check_claim(struct admit *a, const struct doc_value *object) {
     const struct doc_value *size = doc_get(object, "spec", "resources", "requests", "storage");
     check_access_modes(a, doc_get(object, "spec", "accessModes"));
     if (doc_is_null(size)) {
-        problem_required(a, STR("spec.resources[storage]"), "");
+        admit_problem_required(a, STR("spec.resources[storage]"), "");
     } else {
-        check_quantity(a, STR("spec.resources[storage]"), size);
+        admit_check_quantity(a, STR("spec.resources[storage]"), size);
     }
 }
 
 static void update_claim(struct admit *a, const struct doc_value *object,
                          const struct doc_value *old) {
     struct doc_value now = *object, before = *old;
-    remove_member(a->arena, &now, "status");
+    admit_remove_member(a->arena, &now, "status");
     // Size may grow, a volume name may be set once, the attributes class may change.
     static const char *const free_fields[] = {"resources", "volumeName",
                                               "volumeAttributesClassName"};
@@ -200,31 +202,31 @@ static void update_claim(struct admit *a, const struct doc_value *object,
         before = doc_without(a->arena, &before, "spec", free_fields[i]);
     }
     if (!doc_equal(doc_get(&now, "spec"), doc_get(&before, "spec"))) {
-        problem_forbidden(a, STR("spec"),
-                          "spec is immutable after creation except resources.requests and "
-                          "volumeAttributesClassName for bound claims");
+        admit_problem_forbidden(a, STR("spec"),
+                                "spec is immutable after creation except resources.requests and "
+                                "volumeAttributesClassName for bound claims");
     }
     const struct doc_value *size = doc_get(object, "spec", "resources", "requests", "storage");
     const struct doc_value *was = doc_get(old, "spec", "resources", "requests", "storage");
     int order;
     if (quantity_compare(doc_str(size), doc_str(was), &order) && order < 0) {
-        problem_forbidden(a, STR("spec.resources.requests.storage"),
-                          "field can not be less than previous value");
+        admit_problem_forbidden(a, STR("spec.resources.requests.storage"),
+                                "field can not be less than previous value");
     }
 }
 
 static void fill_volume_host_path(struct arena *arena, struct doc_value *source) {
-    default_str(arena, source, "type", "");
+    admit_default_str(arena, source, "type", "");
 }
 
 static void fill_volume_spec(struct arena *arena, struct doc_value *spec) {
-    default_in(arena, spec, "hostPath", fill_volume_host_path);
-    default_str(arena, spec, "persistentVolumeReclaimPolicy", "Retain");
-    default_str(arena, spec, "volumeMode", "Filesystem");
+    admit_default_in(arena, spec, "hostPath", fill_volume_host_path);
+    admit_default_str(arena, spec, "persistentVolumeReclaimPolicy", "Retain");
+    admit_default_str(arena, spec, "volumeMode", "Filesystem");
 }
 
 static void fill_volume(struct admit *a, struct doc_value *object) {
-    default_in(a->arena, object, "spec", fill_volume_spec);
+    admit_default_in(a->arena, object, "spec", fill_volume_spec);
     if (!a->old) {
         *object = doc_with(a->arena, object, DOC_S("Pending"), "status", "phase");
     }
@@ -253,23 +255,23 @@ static void check_volume(struct admit *a, const struct doc_value *object) {
     const struct doc_value *spec = doc_get(object, "spec");
     check_access_modes(a, doc_get(spec, "accessModes"));
     if (doc_len(doc_get(spec, "capacity")) == 0) {
-        problem_required(a, STR("spec.capacity"), "");
+        admit_problem_required(a, STR("spec.capacity"), "");
     }
     if (doc_is_null(doc_get(spec, "capacity", "storage"))) {
-        problem_unsupported(a, STR("spec.capacity"), doc_get(spec, "capacity"), "storage");
+        admit_problem_unsupported(a, STR("spec.capacity"), doc_get(spec, "capacity"), "storage");
     }
     if (!has_volume_source(spec)) {
-        problem_required(a, STR("spec"), "must specify a volume type");
+        admit_problem_required(a, STR("spec"), "must specify a volume type");
     }
-    check_choice(a, STR("spec.persistentVolumeReclaimPolicy"),
-                 doc_get(spec, "persistentVolumeReclaimPolicy"), "Delete Recycle Retain");
+    admit_check_choice(a, STR("spec.persistentVolumeReclaimPolicy"),
+                       doc_get(spec, "persistentVolumeReclaimPolicy"), "Delete Recycle Retain");
 }
 
 // ---- Nodes, limits, endpoints, events ----
 
 static void fill_node(struct admit *a, struct doc_value *object) {
-    default_object(a->arena, object, "spec");
-    default_object(a->arena, object, "status");
+    admit_default_object(a->arena, object, "spec");
+    admit_default_object(a->arena, object, "status");
 }
 
 static void fill_limit(struct arena *arena, struct doc_value *limit) {
@@ -292,37 +294,37 @@ static void fill_limit(struct arena *arena, struct doc_value *limit) {
 }
 
 static void fill_limits(struct arena *arena, struct doc_value *spec) {
-    default_each(arena, spec, "limits", fill_limit);
+    admit_default_each(arena, spec, "limits", fill_limit);
 }
 
 static void fill_limit_range(struct admit *a, struct doc_value *object) {
-    default_in(a->arena, object, "spec", fill_limits);
+    admit_default_in(a->arena, object, "spec", fill_limits);
 }
 
 static void fill_quota(struct admit *a, struct doc_value *object) {
-    default_object(a->arena, object, "status");
+    admit_default_object(a->arena, object, "status");
 }
 
 static void fill_protocol(struct arena *arena, struct doc_value *port) {
-    default_str(arena, port, "protocol", "TCP");
+    admit_default_str(arena, port, "protocol", "TCP");
 }
 
 static void fill_subset(struct arena *arena, struct doc_value *subset) {
-    default_each(arena, subset, "ports", fill_protocol);
+    admit_default_each(arena, subset, "ports", fill_protocol);
 }
 
 static void fill_endpoints(struct admit *a, struct doc_value *object) {
-    default_each(a->arena, object, "subsets", fill_subset);
+    admit_default_each(a->arena, object, "subsets", fill_subset);
 }
 
 static void fill_event(struct admit *a, struct doc_value *object) {
     static const char *const texts[] = {"reportingComponent", "reportingInstance"};
     if (!doc_find(object, STR("eventTime"))) {
-        set_member(a->arena, object, "eventTime", doc_null());
+        admit_set_member(a->arena, object, "eventTime", doc_null());
     }
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         if (!doc_find(object, str_from(texts[i]))) {
-            set_member(a->arena, object, texts[i], DOC_S(""));
+            admit_set_member(a->arena, object, texts[i], DOC_S(""));
         }
     }
 }
@@ -334,8 +336,9 @@ static void check_event(struct admit *a, const struct doc_value *object) {
     // Events about cluster-wide objects stand in "default".
     if (about_ns.n == 0 ? !str_eq(ns, STR("default")) && !str_eq(ns, STR("kube-system"))
                         : !str_eq(ns, about_ns)) {
-        problem_invalid(a, STR("involvedObject.namespace"), about ? about : text_value(a, ""),
-                        "does not match event.namespace");
+        admit_problem_invalid(a, STR("involvedObject.namespace"),
+                              about ? about : admit_text_value(a, ""),
+                              "does not match event.namespace");
     }
 }
 

@@ -16,24 +16,24 @@ static void fill_names(struct arena *arena, struct doc_value *names) {
     for (size_t i = 0; i < kind.n; i++) {
         singular[i] = (char)tolower((unsigned char)singular[i]);
     }
-    default_str(arena, names, "singular", singular);
+    admit_default_str(arena, names, "singular", singular);
     if (kind.n > 0) {
-        default_str(arena, names, "listKind", arena_concat(arena, kind, STR("List")).p);
+        admit_default_str(arena, names, "listKind", arena_concat(arena, kind, STR("List")).p);
     }
 }
 
 static void fill_conversion(struct arena *arena, struct doc_value *conversion) {
-    default_str(arena, conversion, "strategy", "None");
+    admit_default_str(arena, conversion, "strategy", "None");
 }
 
 static void fill_spec(struct arena *arena, struct doc_value *spec) {
-    default_in(arena, spec, "names", fill_names);
-    default_object(arena, spec, "conversion");
-    default_in(arena, spec, "conversion", fill_conversion);
+    admit_default_in(arena, spec, "names", fill_names);
+    admit_default_object(arena, spec, "conversion");
+    admit_default_in(arena, spec, "conversion", fill_conversion);
 }
 
 void admit_crd_fill(struct admit *a, struct doc_value *object) {
-    default_in(a->arena, object, "spec", fill_spec);
+    admit_default_in(a->arena, object, "spec", fill_spec);
 }
 
 // ---- Checks ----
@@ -45,13 +45,13 @@ static void check_names(struct admit *a, const struct doc_value *spec) {
     for (size_t i = 0; i < ARRAY_LEN(labels); i++) {
         const struct doc_value *value = doc_find(names, str_from(labels[i]));
         if (doc_str(value).n == 0) {
-            problem_required(a, path_of(a, "spec.names.%s", labels[i]), "");
+            admit_problem_required(a, admit_path_of(a, "spec.names.%s", labels[i]), "");
         } else {
-            check_dns_label(a, path_of(a, "spec.names.%s", labels[i]), value);
+            admit_check_dns_label(a, admit_path_of(a, "spec.names.%s", labels[i]), value);
         }
     }
     if (doc_str(kind).n == 0) {
-        problem_required(a, STR("spec.names.kind"), "");
+        admit_problem_required(a, STR("spec.names.kind"), "");
     } else {
         struct str text = doc_str(kind);
         char *lower = arena_cstr(a->arena, text);
@@ -59,47 +59,49 @@ static void check_names(struct admit *a, const struct doc_value *spec) {
             lower[i] = (char)tolower((unsigned char)lower[i]);
         }
         struct doc_value value = doc_make_str(str_make(lower, text.n));
-        check_dns_label(a, STR("spec.names.kind"), &value);
+        admit_check_dns_label(a, STR("spec.names.kind"), &value);
     }
     if (doc_len(shorts) > CRD_NAMES_MAX) {
-        problem_too_many(a, STR("spec.names.shortNames"), doc_len(shorts), CRD_NAMES_MAX);
+        admit_problem_too_many(a, STR("spec.names.shortNames"), doc_len(shorts), CRD_NAMES_MAX);
         return;
     }
     for (size_t i = 0; i < doc_len(shorts); i++) {
-        check_dns_label(a, path_of(a, "spec.names.shortNames[%zu]", i), doc_at(shorts, i));
+        admit_check_dns_label(a, admit_path_of(a, "spec.names.shortNames[%zu]", i),
+                              doc_at(shorts, i));
     }
     const struct doc_value *categories = doc_get(names, "categories");
     for (size_t i = 0; i < doc_len(categories) && i < CRD_NAMES_MAX; i++) {
-        check_dns_label(a, path_of(a, "spec.names.categories[%zu]", i), doc_at(categories, i));
+        admit_check_dns_label(a, admit_path_of(a, "spec.names.categories[%zu]", i),
+                              doc_at(categories, i));
     }
 }
 
 // A definition of one version is checked as if its parts stood outside of the list.
 static struct str version_part(struct admit *a, size_t versions, size_t v, const char *part) {
-    return versions == 1 ? path_of(a, "spec.%s", part)
-                         : path_of(a, "spec.versions[%zu].%s", v, part);
+    return versions == 1 ? admit_path_of(a, "spec.%s", part)
+                         : admit_path_of(a, "spec.versions[%zu].%s", v, part);
 }
 
 static void check_columns(struct admit *a, struct str path, const struct doc_value *columns) {
     if (doc_len(columns) > CRD_COLUMNS_MAX) {
-        problem_too_many(a, path, doc_len(columns), CRD_COLUMNS_MAX);
+        admit_problem_too_many(a, path, doc_len(columns), CRD_COLUMNS_MAX);
         return;
     }
     for (size_t i = 0; i < doc_len(columns); i++) {
         const struct doc_value *column = doc_at(columns, i), *type = doc_get(column, "type");
-        struct str at = path_of(a, "%.*s[%zu]", STR_ARG(path), i);
+        struct str at = admit_path_of(a, "%.*s[%zu]", STR_ARG(path), i);
         if (doc_get_str(column, "name").n == 0) {
-            problem_required(a, path_of(a, "%.*s.name", STR_ARG(at)), "");
+            admit_problem_required(a, admit_path_of(a, "%.*s.name", STR_ARG(at)), "");
         }
         if (doc_str(type).n == 0) {
-            problem_required(a, path_of(a, "%.*s.type", STR_ARG(at)), "");
+            admit_problem_required(a, admit_path_of(a, "%.*s.type", STR_ARG(at)), "");
         } else if (!str_has(STR(" boolean date integer number string "),
                             arena_printf(a->arena, " %.*s ", STR_ARG(doc_str(type))))) {
-            problem_invalid(a, path_of(a, "%.*s.type", STR_ARG(at)), type,
-                            "must be one of boolean,date,integer,number,string");
+            admit_problem_invalid(a, admit_path_of(a, "%.*s.type", STR_ARG(at)), type,
+                                  "must be one of boolean,date,integer,number,string");
         }
         if (doc_get_str(column, "jsonPath").n == 0) {
-            problem_required(a, path_of(a, "%.*s.JSONPath", STR_ARG(at)), "");
+            admit_problem_required(a, admit_path_of(a, "%.*s.JSONPath", STR_ARG(at)), "");
         }
     }
 }
@@ -110,14 +112,14 @@ static void check_scale(struct admit *a, struct str path, const struct doc_value
     } paths[] = {{"specReplicasPath", ".spec."}, {"statusReplicasPath", ".status."}};
     for (size_t i = 0; scale && i < ARRAY_LEN(paths); i++) {
         const struct doc_value *value = doc_find(scale, str_from(paths[i].key));
-        struct str at = path_of(a, "%.*s.%s", STR_ARG(path), paths[i].key);
+        struct str at = admit_path_of(a, "%.*s.%s", STR_ARG(path), paths[i].key);
         if (doc_str(value).n == 0) {
-            problem_required(a, at, "");
+            admit_problem_required(a, at, "");
         } else if (!str_starts(doc_str(value), STR("."))) {
-            problem_invalid(a, at, value, "must be a simple json path starting with .");
+            admit_problem_invalid(a, at, value, "must be a simple json path starting with .");
         } else if (!str_starts(doc_str(value), str_from(paths[i].prefix))) {
-            problem_invalid(a, at, value, "should be a json path under %.*s",
-                            (int)strlen(paths[i].prefix) - 1, paths[i].prefix);
+            admit_problem_invalid(a, at, value, "should be a json path under %.*s",
+                                  (int)strlen(paths[i].prefix) - 1, paths[i].prefix);
         }
     }
 }
@@ -125,17 +127,17 @@ static void check_scale(struct admit *a, struct str path, const struct doc_value
 static void check_schema(struct admit *a, size_t v, const struct doc_value *version,
                          bool preserve) {
     const struct doc_value *schema = doc_get(version, "schema", "openAPIV3Schema");
-    struct str at = path_of(a, "spec.versions[%zu].schema.openAPIV3Schema", v);
+    struct str at = admit_path_of(a, "spec.versions[%zu].schema.openAPIV3Schema", v);
     if (doc_is_null(schema)) {
         if (!preserve) {
-            problem_required(a, at, "");
+            admit_problem_required(a, at, "");
         }
         return;
     }
     struct err err = {0};
     struct schema_struct *compiled = schema_struct_compile(schema, &err);
     if (!compiled) {
-        problem_invalid(a, at, text_value(a, "schema"), "%s", err.message);
+        admit_problem_invalid(a, at, admit_text_value(a, "schema"), "%s", err.message);
     }
     schema_struct_destroy(compiled);
 }
@@ -144,23 +146,23 @@ static void check_versions(struct admit *a, const struct doc_value *spec) {
     const struct doc_value *versions = doc_get(spec, "versions");
     size_t storage = 0;
     if (doc_len(versions) == 0) {
-        problem_invalid(a, STR("spec.versions"), versions,
-                        "must have exactly one version marked as storage version");
+        admit_problem_invalid(a, STR("spec.versions"), versions,
+                              "must have exactly one version marked as storage version");
         return;
     }
     if (doc_len(versions) > CRD_VERSIONS_MAX) {
-        problem_too_many(a, STR("spec.versions"), doc_len(versions), CRD_VERSIONS_MAX);
+        admit_problem_too_many(a, STR("spec.versions"), doc_len(versions), CRD_VERSIONS_MAX);
         return;
     }
     for (size_t i = 0; i < doc_len(versions); i++) {
         const struct doc_value *version = doc_at(versions, i), *name = doc_get(version, "name");
         storage += doc_bool(doc_get(version, "storage"), false);
-        check_dns_label(a, path_of(a, "spec.versions[%zu].name", i),
-                        name ? name : text_value(a, ""));
+        admit_check_dns_label(a, admit_path_of(a, "spec.versions[%zu].name", i),
+                              name ? name : admit_text_value(a, ""));
         for (size_t k = 0; k < i; k++) {
             if (doc_equal(doc_get(doc_at(versions, k), "name"), name)) {
-                problem_invalid(a, STR("spec.versions"), versions,
-                                "must contain unique version names");
+                admit_problem_invalid(a, STR("spec.versions"), versions,
+                                      "must contain unique version names");
             }
         }
         check_schema(a, i, version, doc_bool(doc_get(spec, "preserveUnknownFields"), false));
@@ -171,8 +173,8 @@ static void check_versions(struct admit *a, const struct doc_value *spec) {
                       doc_get(version, "additionalPrinterColumns"));
     }
     if (storage != 1) {
-        problem_invalid(a, STR("spec.versions"), versions,
-                        "must have exactly one version marked as storage version");
+        admit_problem_invalid(a, STR("spec.versions"), versions,
+                              "must have exactly one version marked as storage version");
     }
 }
 
@@ -182,27 +184,29 @@ void admit_crd_check(struct admit *a, const struct doc_value *object) {
     struct str plural = doc_get_str(spec, "names", "plural");
     struct str wanted = arena_printf(a->arena, "%.*s.%.*s", STR_ARG(plural), STR_ARG(text));
     if (!str_eq(name, wanted)) {
-        problem_invalid(a, STR("metadata.name"), doc_get(object, "metadata", "name"),
-                        "must be spec.names.plural+\".\"+spec.group");
+        admit_problem_invalid(a, STR("metadata.name"), doc_get(object, "metadata", "name"),
+                              "must be spec.names.plural+\".\"+spec.group");
     }
     if (text.n == 0) {
-        problem_required(a, STR("spec.group"), "");
+        admit_problem_required(a, STR("spec.group"), "");
     } else if (str_find_char(text, '.') == STR_NPOS) {
-        problem_invalid(a, STR("spec.group"), group, "should be a domain with at least one dot");
+        admit_problem_invalid(a, STR("spec.group"), group,
+                              "should be a domain with at least one dot");
     } else {
-        check_dns_subdomain(a, STR("spec.group"), group);
+        admit_check_dns_subdomain(a, STR("spec.group"), group);
     }
     const struct doc_value *scope = doc_get(spec, "scope");
-    check_choice(a, STR("spec.scope"), scope ? scope : text_value(a, ""), "Cluster Namespaced");
+    admit_check_choice(a, STR("spec.scope"), scope ? scope : admit_text_value(a, ""),
+                       "Cluster Namespaced");
     check_names(a, spec);
     check_versions(a, spec);
-    check_choice(a, STR("spec.conversion.strategy"), doc_get(spec, "conversion", "strategy"),
-                 "None Webhook");
+    admit_check_choice(a, STR("spec.conversion.strategy"), doc_get(spec, "conversion", "strategy"),
+                       "None Webhook");
     if (doc_bool(doc_get(spec, "preserveUnknownFields"), false) && !a->old) {
-        problem_invalid(a, STR("spec.preserveUnknownFields"),
-                        doc_get(spec, "preserveUnknownFields"),
-                        "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
-                        "spec.versions[*].schema instead");
+        admit_problem_invalid(
+            a, STR("spec.preserveUnknownFields"), doc_get(spec, "preserveUnknownFields"),
+            "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
+            "spec.versions[*].schema instead");
     }
     if (str_eq(doc_get_str(spec, "conversion", "strategy"), STR("Webhook")) &&
         doc_len(doc_get(spec, "versions")) > 1) {
@@ -213,14 +217,14 @@ void admit_crd_check(struct admit *a, const struct doc_value *object) {
 
 void admit_crd_update(struct admit *a, const struct doc_value *object,
                       const struct doc_value *old) {
-    check_immutable(a, STR("spec.group"), doc_get(object, "spec", "group"),
-                    doc_get(old, "spec", "group"));
-    check_immutable(a, STR("spec.names.plural"), doc_get(object, "spec", "names", "plural"),
-                    doc_get(old, "spec", "names", "plural"));
-    check_immutable(a, STR("spec.scope"), doc_get(object, "spec", "scope"),
-                    doc_get(old, "spec", "scope"));
-    check_immutable(a, STR("spec.names.kind"), doc_get(object, "spec", "names", "kind"),
-                    doc_get(old, "spec", "names", "kind"));
+    admit_check_immutable(a, STR("spec.group"), doc_get(object, "spec", "group"),
+                          doc_get(old, "spec", "group"));
+    admit_check_immutable(a, STR("spec.names.plural"), doc_get(object, "spec", "names", "plural"),
+                          doc_get(old, "spec", "names", "plural"));
+    admit_check_immutable(a, STR("spec.scope"), doc_get(object, "spec", "scope"),
+                          doc_get(old, "spec", "scope"));
+    admit_check_immutable(a, STR("spec.names.kind"), doc_get(object, "spec", "names", "kind"),
+                          doc_get(old, "spec", "names", "kind"));
     // A version that objects are stored in must stay in the list.
     for (size_t i = 0; i < doc_len(doc_get(old, "status", "storedVersions")); i++) {
         const struct doc_value *stored = doc_at(doc_get(old, "status", "storedVersions"), i);
@@ -229,13 +233,13 @@ void admit_crd_update(struct admit *a, const struct doc_value *object,
             kept = kept || doc_equal(doc_get(version, "name"), stored);
         }
         if (!kept) {
-            problem_invalid(a, path_of(a, "status.storedVersions[%zu]", i), stored,
-                            "missing from spec.versions; %.*s was previously a storage version, "
-                            "and must remain in spec.versions until a storage migration ensures "
-                            "no data remains persisted in %.*s and removes %.*s from "
-                            "status.storedVersions",
-                            STR_ARG(doc_str(stored)), STR_ARG(doc_str(stored)),
-                            STR_ARG(doc_str(stored)));
+            admit_problem_invalid(
+                a, admit_path_of(a, "status.storedVersions[%zu]", i), stored,
+                "missing from spec.versions; %.*s was previously a storage version, "
+                "and must remain in spec.versions until a storage migration ensures "
+                "no data remains persisted in %.*s and removes %.*s from "
+                "status.storedVersions",
+                STR_ARG(doc_str(stored)), STR_ARG(doc_str(stored)), STR_ARG(doc_str(stored)));
         }
     }
 }

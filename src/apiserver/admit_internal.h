@@ -17,59 +17,60 @@ struct admit {
 };
 
 // ---- Problems; `path` is printf text ----
-void problem_invalid(struct admit *a, struct str path, const struct doc_value *value,
-                     const char *format, ...) __attribute__((format(printf, 4, 5)));
-void problem_required(struct admit *a, struct str path, const char *detail);
-void problem_forbidden(struct admit *a, struct str path, const char *detail);
-void problem_duplicate(struct admit *a, struct str path, const struct doc_value *value);
-void problem_not_found(struct admit *a, struct str path, const struct doc_value *value);
-void problem_too_long(struct admit *a, struct str path, size_t max);
-void problem_too_many(struct admit *a, struct str path, size_t count, size_t max);
+void admit_problem_invalid(struct admit *a, struct str path, const struct doc_value *value,
+                           const char *format, ...) __attribute__((format(printf, 4, 5)));
+void admit_problem_required(struct admit *a, struct str path, const char *detail);
+void admit_problem_forbidden(struct admit *a, struct str path, const char *detail);
+void admit_problem_duplicate(struct admit *a, struct str path, const struct doc_value *value);
+void admit_problem_not_found(struct admit *a, struct str path, const struct doc_value *value);
+void admit_problem_too_long(struct admit *a, struct str path, size_t max);
+void admit_problem_too_many(struct admit *a, struct str path, size_t count, size_t max);
 void admit_warn(struct admit *a, struct str text);
 // `supported`: values separated by spaces, in byte order.
-void problem_unsupported(struct admit *a, struct str path, const struct doc_value *value,
-                         const char *supported);
+void admit_problem_unsupported(struct admit *a, struct str path, const struct doc_value *value,
+                               const char *supported);
 // A string value in the arena, for what an absent field stands for.
-const struct doc_value *text_value(struct admit *a, const char *text);
-struct str path_of(struct admit *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const struct doc_value *admit_text_value(struct admit *a, const char *text);
+struct str admit_path_of(struct admit *a, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 // ---- Checks that many kinds need; absent values are fine ----
-void check_choice(struct admit *a, struct str path, const struct doc_value *value,
-                  const char *supported);
-void check_not_negative(struct admit *a, struct str path, const struct doc_value *value);
-void check_port(struct admit *a, struct str path, const struct doc_value *value);
-void check_port_or_name(struct admit *a, struct str path, const struct doc_value *value);
-void check_dns_label(struct admit *a, struct str path, const struct doc_value *value);
-void check_dns_subdomain(struct admit *a, struct str path, const struct doc_value *value);
+void admit_check_choice(struct admit *a, struct str path, const struct doc_value *value,
+                        const char *supported);
+void admit_check_not_negative(struct admit *a, struct str path, const struct doc_value *value);
+void admit_check_port(struct admit *a, struct str path, const struct doc_value *value);
+void admit_check_port_or_name(struct admit *a, struct str path, const struct doc_value *value);
+void admit_check_dns_label(struct admit *a, struct str path, const struct doc_value *value);
+void admit_check_dns_subdomain(struct admit *a, struct str path, const struct doc_value *value);
 // `text`: what the message shows as the value, for fields that Go prints in its own way.
-void problem_unsupported_text(struct admit *a, struct str path, struct str text,
-                              const char *supported);
-void problem_duplicate_text(struct admit *a, struct str path, struct str text);
-void check_labels(struct admit *a, struct str path, const struct doc_value *labels);
-void check_quantity(struct admit *a, struct str path, const struct doc_value *value);
-void check_label_selector(struct admit *a, struct str path, const struct doc_value *selector);
-void check_metadata(struct admit *a, const struct doc_value *object);
-void check_immutable(struct admit *a, struct str path, const struct doc_value *now,
-                     const struct doc_value *before);
-bool selector_covers(const struct doc_value *selector, const struct doc_value *labels);
-// A field that must be an object, array, string, integer ... when present; kind-wrong input is a bad request.
-bool is_wrong(const struct doc_value *value, enum doc_kind kind);
+void admit_problem_unsupported_text(struct admit *a, struct str path, struct str text,
+                                    const char *supported);
+void admit_problem_duplicate_text(struct admit *a, struct str path, struct str text);
+void admit_check_labels(struct admit *a, struct str path, const struct doc_value *labels);
+void admit_check_quantity(struct admit *a, struct str path, const struct doc_value *value);
+void admit_check_label_selector(struct admit *a, struct str path, const struct doc_value *selector);
+void admit_check_metadata(struct admit *a, const struct doc_value *object);
+void admit_check_immutable(struct admit *a, struct str path, const struct doc_value *now,
+                           const struct doc_value *before);
+bool admit_selector_covers(const struct doc_value *selector, const struct doc_value *labels);
 
 // ---- Defaults: values are replaced in place (`*value` is the caller's copy), absent members are added ----
-void default_str(struct arena *arena, struct doc_value *object, const char *key, const char *text);
-void default_int(struct arena *arena, struct doc_value *object, const char *key, int64_t value);
-void default_bool(struct arena *arena, struct doc_value *object, const char *key, bool value);
-void default_object(struct arena *arena, struct doc_value *object, const char *key); // {}
+void admit_default_str(struct arena *arena, struct doc_value *object, const char *key,
+                       const char *text);
+void admit_default_int(struct arena *arena, struct doc_value *object, const char *key,
+                       int64_t value);
+void admit_default_bool(struct arena *arena, struct doc_value *object, const char *key, bool value);
+void admit_default_object(struct arena *arena, struct doc_value *object, const char *key); // {}
 // Applies `change` to a member object (or to each item of a member array) that is there.
 typedef void default_change(struct arena *arena, struct doc_value *object);
-void default_in(struct arena *arena, struct doc_value *object, const char *key,
-                default_change *change);
-void default_each(struct arena *arena, struct doc_value *object, const char *key,
-                  default_change *change);
-void set_member(struct arena *arena, struct doc_value *object, const char *key,
-                struct doc_value value);
-void remove_member(struct arena *arena, struct doc_value *object, const char *key);
-struct doc_value empty_object(struct arena *arena);
+void admit_default_in(struct arena *arena, struct doc_value *object, const char *key,
+                      default_change *change);
+void admit_default_each(struct arena *arena, struct doc_value *object, const char *key,
+                        default_change *change);
+void admit_set_member(struct arena *arena, struct doc_value *object, const char *key,
+                      struct doc_value value);
+void admit_remove_member(struct arena *arena, struct doc_value *object, const char *key);
+struct doc_value admit_empty_object(struct arena *arena);
 
 // ---- decode.c: the shape of built-in kinds ----
 bool api_decode(struct admit *a, struct doc_value *object, struct str **unknown, size_t *count,

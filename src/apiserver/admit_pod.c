@@ -20,22 +20,22 @@ static bool is_latest(struct str image) {
 static void positive_default(struct arena *arena, struct doc_value *object, const char *key,
                              int64_t value) {
     if (doc_int(doc_find(object, str_from(key)), 0) == 0) {
-        set_member(arena, object, key, doc_make_int(value));
+        admit_set_member(arena, object, key, doc_make_int(value));
     }
 }
 
 static void fill_http_get(struct arena *arena, struct doc_value *get) {
-    default_str(arena, get, "path", "/");
-    default_str(arena, get, "scheme", "HTTP");
+    admit_default_str(arena, get, "path", "/");
+    admit_default_str(arena, get, "scheme", "HTTP");
 }
 
 static void fill_grpc(struct arena *arena, struct doc_value *grpc) {
-    default_str(arena, grpc, "service", "");
+    admit_default_str(arena, grpc, "service", "");
 }
 
 static void fill_probe(struct arena *arena, struct doc_value *probe) {
-    default_in(arena, probe, "httpGet", fill_http_get);
-    default_in(arena, probe, "grpc", fill_grpc);
+    admit_default_in(arena, probe, "httpGet", fill_http_get);
+    admit_default_in(arena, probe, "grpc", fill_grpc);
     positive_default(arena, probe, "timeoutSeconds", 1);
     positive_default(arena, probe, "periodSeconds", 10);
     positive_default(arena, probe, "successThreshold", 1);
@@ -43,53 +43,53 @@ static void fill_probe(struct arena *arena, struct doc_value *probe) {
 }
 
 static void fill_hook(struct arena *arena, struct doc_value *hook) {
-    default_in(arena, hook, "httpGet", fill_http_get);
+    admit_default_in(arena, hook, "httpGet", fill_http_get);
 }
 
 static void fill_lifecycle(struct arena *arena, struct doc_value *lifecycle) {
-    default_in(arena, lifecycle, "postStart", fill_hook);
-    default_in(arena, lifecycle, "preStop", fill_hook);
+    admit_default_in(arena, lifecycle, "postStart", fill_hook);
+    admit_default_in(arena, lifecycle, "preStop", fill_hook);
 }
 
 static void fill_field_ref(struct arena *arena, struct doc_value *ref) {
-    default_str(arena, ref, "apiVersion", "v1");
+    admit_default_str(arena, ref, "apiVersion", "v1");
 }
 
 static void fill_resource_ref(struct arena *arena, struct doc_value *ref) {
-    default_str(arena, ref, "divisor", "0");
+    admit_default_str(arena, ref, "divisor", "0");
 }
 
 static void fill_value_from(struct arena *arena, struct doc_value *from) {
-    default_in(arena, from, "fieldRef", fill_field_ref);
-    default_in(arena, from, "resourceFieldRef", fill_resource_ref);
+    admit_default_in(arena, from, "fieldRef", fill_field_ref);
+    admit_default_in(arena, from, "resourceFieldRef", fill_resource_ref);
 }
 
 static void fill_env(struct arena *arena, struct doc_value *env) {
-    default_in(arena, env, "valueFrom", fill_value_from);
+    admit_default_in(arena, env, "valueFrom", fill_value_from);
 }
 
 static void fill_port(struct arena *arena, struct doc_value *port) {
-    default_str(arena, port, "protocol", "TCP");
+    admit_default_str(arena, port, "protocol", "TCP");
 }
 
 static void fill_container(struct arena *arena, struct doc_value *container) {
-    default_each(arena, container, "ports", fill_port);
-    default_each(arena, container, "env", fill_env);
-    default_object(arena, container, "resources");
-    default_in(arena, container, "livenessProbe", fill_probe);
-    default_in(arena, container, "readinessProbe", fill_probe);
-    default_in(arena, container, "startupProbe", fill_probe);
-    default_in(arena, container, "lifecycle", fill_lifecycle);
-    default_str(arena, container, "terminationMessagePath", "/dev/termination-log");
-    default_str(arena, container, "terminationMessagePolicy", "File");
-    default_str(arena, container, "imagePullPolicy",
-                is_latest(doc_get_str(container, "image")) ? "Always" : "IfNotPresent");
+    admit_default_each(arena, container, "ports", fill_port);
+    admit_default_each(arena, container, "env", fill_env);
+    admit_default_object(arena, container, "resources");
+    admit_default_in(arena, container, "livenessProbe", fill_probe);
+    admit_default_in(arena, container, "readinessProbe", fill_probe);
+    admit_default_in(arena, container, "startupProbe", fill_probe);
+    admit_default_in(arena, container, "lifecycle", fill_lifecycle);
+    admit_default_str(arena, container, "terminationMessagePath", "/dev/termination-log");
+    admit_default_str(arena, container, "terminationMessagePolicy", "File");
+    admit_default_str(arena, container, "imagePullPolicy",
+                      is_latest(doc_get_str(container, "image")) ? "Always" : "IfNotPresent");
 }
 
 // ---- Volumes ----
 
 static void fill_mode(struct arena *arena, struct doc_value *source) {
-    default_int(arena, source, "defaultMode", FILE_MODE);
+    admit_default_int(arena, source, "defaultMode", FILE_MODE);
 }
 
 static void fill_downward_item(struct arena *arena, struct doc_value *item) {
@@ -97,47 +97,47 @@ static void fill_downward_item(struct arena *arena, struct doc_value *item) {
 }
 
 static void fill_downward(struct arena *arena, struct doc_value *source) {
-    default_each(arena, source, "items", fill_downward_item);
+    admit_default_each(arena, source, "items", fill_downward_item);
     fill_mode(arena, source);
 }
 
 static void fill_downward_projection(struct arena *arena, struct doc_value *source) {
-    default_each(arena, source, "items", fill_downward_item);
+    admit_default_each(arena, source, "items", fill_downward_item);
 }
 
 static void fill_token(struct arena *arena, struct doc_value *token) {
-    default_int(arena, token, "expirationSeconds", 3600);
+    admit_default_int(arena, token, "expirationSeconds", 3600);
 }
 
 static void fill_projection(struct arena *arena, struct doc_value *source) {
-    default_in(arena, source, "serviceAccountToken", fill_token);
-    default_in(arena, source, "downwardAPI", fill_downward_projection);
+    admit_default_in(arena, source, "serviceAccountToken", fill_token);
+    admit_default_in(arena, source, "downwardAPI", fill_downward_projection);
 }
 
 static void fill_projected(struct arena *arena, struct doc_value *source) {
-    default_each(arena, source, "sources", fill_projection);
+    admit_default_each(arena, source, "sources", fill_projection);
     fill_mode(arena, source);
 }
 
 static void fill_host_path(struct arena *arena, struct doc_value *source) {
-    default_str(arena, source, "type", "");
+    admit_default_str(arena, source, "type", "");
 }
 
 static void fill_iscsi(struct arena *arena, struct doc_value *source) {
-    default_str(arena, source, "iscsiInterface", "default");
+    admit_default_str(arena, source, "iscsiInterface", "default");
 }
 
 static void fill_claim_spec(struct arena *arena, struct doc_value *spec) {
-    default_str(arena, spec, "volumeMode", "Filesystem");
+    admit_default_str(arena, spec, "volumeMode", "Filesystem");
 }
 
 static void fill_claim(struct arena *arena, struct doc_value *claim) {
-    default_object(arena, claim, "metadata");
-    default_in(arena, claim, "spec", fill_claim_spec);
+    admit_default_object(arena, claim, "metadata");
+    admit_default_in(arena, claim, "spec", fill_claim_spec);
 }
 
 static void fill_ephemeral(struct arena *arena, struct doc_value *source) {
-    default_in(arena, source, "volumeClaimTemplate", fill_claim);
+    admit_default_in(arena, source, "volumeClaimTemplate", fill_claim);
 }
 
 static void fill_volume(struct arena *arena, struct doc_value *volume) {
@@ -150,31 +150,31 @@ static void fill_volume(struct arena *arena, struct doc_value *volume) {
         {"ephemeral", fill_ephemeral},
     };
     for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
-        default_in(arena, volume, sources[i].source, sources[i].change);
+        admit_default_in(arena, volume, sources[i].source, sources[i].change);
     }
     if (doc_len(volume) == 1 && doc_find(volume, STR("name"))) { // no source at all
-        default_object(arena, volume, "emptyDir");
+        admit_default_object(arena, volume, "emptyDir");
     }
 }
 
 // ---- The pod ----
 
 void admit_pod_spec_fill(struct arena *arena, struct doc_value *spec) {
-    default_each(arena, spec, "volumes", fill_volume);
-    default_each(arena, spec, "initContainers", fill_container);
-    default_each(arena, spec, "containers", fill_container);
-    default_each(arena, spec, "ephemeralContainers", fill_container);
-    default_str(arena, spec, "restartPolicy", "Always");
-    default_int(arena, spec, "terminationGracePeriodSeconds", 30);
-    default_str(arena, spec, "dnsPolicy", "ClusterFirst");
-    default_object(arena, spec, "securityContext");
-    default_str(arena, spec, "schedulerName", "default-scheduler");
+    admit_default_each(arena, spec, "volumes", fill_volume);
+    admit_default_each(arena, spec, "initContainers", fill_container);
+    admit_default_each(arena, spec, "containers", fill_container);
+    admit_default_each(arena, spec, "ephemeralContainers", fill_container);
+    admit_default_str(arena, spec, "restartPolicy", "Always");
+    admit_default_int(arena, spec, "terminationGracePeriodSeconds", 30);
+    admit_default_str(arena, spec, "dnsPolicy", "ClusterFirst");
+    admit_default_object(arena, spec, "securityContext");
+    admit_default_str(arena, spec, "schedulerName", "default-scheduler");
     struct str account = doc_get_str(spec, "serviceAccountName");
     struct str old_name = doc_get_str(spec, "serviceAccount"); // the field's name of long ago
     if (account.n > 0) {
-        set_member(arena, spec, "serviceAccount", doc_make_str(account));
+        admit_set_member(arena, spec, "serviceAccount", doc_make_str(account));
     } else if (old_name.n > 0) {
-        set_member(arena, spec, "serviceAccountName", doc_make_str(old_name));
+        admit_set_member(arena, spec, "serviceAccountName", doc_make_str(old_name));
     }
 }
 
@@ -199,12 +199,12 @@ static void fill_requests(struct arena *arena, struct doc_value *container) {
 static void fill_host_port(struct arena *arena, struct doc_value *port) {
     const struct doc_value *number = doc_get(port, "containerPort");
     if (doc_int(doc_get(port, "hostPort"), 0) == 0 && number) {
-        set_member(arena, port, "hostPort", *number);
+        admit_set_member(arena, port, "hostPort", *number);
     }
 }
 
 static void fill_host_ports(struct arena *arena, struct doc_value *container) {
-    default_each(arena, container, "ports", fill_host_port);
+    admit_default_each(arena, container, "ports", fill_host_port);
 }
 
 static bool tolerates(const struct doc_value *tolerations, struct str key) {
@@ -238,7 +238,7 @@ static void fill_tolerations(struct arena *arena, struct doc_value *spec) {
         doc_array_add(&list, doc_object_done(&toleration));
     }
     if (list.len > 0) {
-        set_member(arena, spec, "tolerations", doc_array_done(&list));
+        admit_set_member(arena, spec, "tolerations", doc_array_done(&list));
     }
 }
 
@@ -270,26 +270,26 @@ void admit_pod_fill(struct admit *a, struct doc_value *object) {
     }
     struct doc_value spec = *now;
     admit_pod_spec_fill(arena, &spec);
-    default_each(arena, &spec, "initContainers", fill_requests);
-    default_each(arena, &spec, "containers", fill_requests);
-    default_bool(arena, &spec, "enableServiceLinks", true);
+    admit_default_each(arena, &spec, "initContainers", fill_requests);
+    admit_default_each(arena, &spec, "containers", fill_requests);
+    admit_default_bool(arena, &spec, "enableServiceLinks", true);
     if (doc_bool(doc_get(&spec, "hostNetwork"), false)) {
-        default_each(arena, &spec, "initContainers", fill_host_ports);
-        default_each(arena, &spec, "containers", fill_host_ports);
+        admit_default_each(arena, &spec, "initContainers", fill_host_ports);
+        admit_default_each(arena, &spec, "containers", fill_host_ports);
     }
     if (!a->old) {
         fill_tolerations(arena, &spec);
-        default_int(arena, &spec, "priority", 0);
-        default_str(arena, &spec, "preemptionPolicy", "PreemptLowerPriority");
+        admit_default_int(arena, &spec, "priority", 0);
+        admit_default_str(arena, &spec, "preemptionPolicy", "PreemptLowerPriority");
         *object = doc_with(arena, object, DOC_S("Pending"), "status", "phase");
         *object =
             doc_with(arena, object, doc_make_str(str_from(qos_class(&spec))), "status", "qosClass");
     }
-    set_member(arena, object, "spec", spec);
+    admit_set_member(arena, object, "spec", spec);
 }
 
 // The template at spec.template (or `template` of a PodTemplate).
 void admit_template_fill(struct arena *arena, struct doc_value *template) {
-    default_object(arena, template, "metadata");
-    default_in(arena, template, "spec", admit_pod_spec_fill);
+    admit_default_object(arena, template, "metadata");
+    admit_default_in(arena, template, "spec", admit_pod_spec_fill);
 }

@@ -6,11 +6,11 @@
 // ---- Containers ----
 
 static struct str under(struct admit *a, struct str path, const char *key) {
-    return path_of(a, "%.*s.%s", STR_ARG(path), key);
+    return admit_path_of(a, "%.*s.%s", STR_ARG(path), key);
 }
 
 static struct str item_path(struct admit *a, struct str path, const char *key, size_t i) {
-    return path_of(a, "%.*s.%s[%zu]", STR_ARG(path), key, i);
+    return admit_path_of(a, "%.*s.%s[%zu]", STR_ARG(path), key, i);
 }
 
 // An earlier item with the same value under `key`.
@@ -29,21 +29,21 @@ static void check_container_ports(struct admit *a, struct str path, const struct
         const struct doc_value *port = doc_at(ports, i), *name = doc_get(port, "name");
         struct str at = item_path(a, path, "ports", i);
         if (doc_str(name).n > 0) {
-            check_port_or_name(a, under(a, at, "name"), name);
+            admit_check_port_or_name(a, under(a, at, "name"), name);
             if (seen_before(ports, i, "name")) {
-                problem_duplicate(a, under(a, at, "name"), name);
+                admit_problem_duplicate(a, under(a, at, "name"), name);
             }
         }
         const struct doc_value *number = doc_get(port, "containerPort");
         if (doc_int(number, 0) == 0) {
-            problem_required(a, under(a, at, "containerPort"), "");
+            admit_problem_required(a, under(a, at, "containerPort"), "");
         } else {
-            check_port(a, under(a, at, "containerPort"), number);
+            admit_check_port(a, under(a, at, "containerPort"), number);
         }
         if (doc_int(doc_get(port, "hostPort"), 0) != 0) {
-            check_port(a, under(a, at, "hostPort"), doc_get(port, "hostPort"));
+            admit_check_port(a, under(a, at, "hostPort"), doc_get(port, "hostPort"));
         }
-        check_choice(a, under(a, at, "protocol"), doc_get(port, "protocol"), "SCTP TCP UDP");
+        admit_check_choice(a, under(a, at, "protocol"), doc_get(port, "protocol"), "SCTP TCP UDP");
     }
 }
 
@@ -61,21 +61,22 @@ static void check_env(struct admit *a, struct str path, const struct doc_value *
         const struct doc_value *item = doc_at(env, i), *name = doc_get(item, "name");
         struct str at = item_path(a, path, "env", i);
         if (doc_str(name).n == 0) {
-            problem_required(a, under(a, at, "name"), "");
+            admit_problem_required(a, under(a, at, "name"), "");
         } else if (!is_env_name(doc_str(name))) {
-            problem_invalid(a, under(a, at, "name"), name,
-                            "a valid environment variable name must consist only of printable "
-                            "ASCII characters other than '='");
+            admit_problem_invalid(
+                a, under(a, at, "name"), name,
+                "a valid environment variable name must consist only of printable "
+                "ASCII characters other than '='");
         }
         const struct doc_value *from = doc_get(item, "valueFrom");
         if (doc_is(from, DOC_OBJECT) && doc_str(doc_get(item, "value")).n > 0) {
-            problem_invalid(a, under(a, at, "valueFrom"), text_value(a, ""),
-                            "may not be specified when `value` is not empty");
+            admit_problem_invalid(a, under(a, at, "valueFrom"), admit_text_value(a, ""),
+                                  "may not be specified when `value` is not empty");
         }
         if (doc_is(from, DOC_OBJECT) && doc_len(from) == 0) {
-            problem_invalid(a, under(a, at, "valueFrom"), text_value(a, ""),
-                            "must specify one of: `fieldRef`, `resourceFieldRef`, "
-                            "`configMapKeyRef`, `secretKeyRef` or `fileKeyRef`");
+            admit_problem_invalid(a, under(a, at, "valueFrom"), admit_text_value(a, ""),
+                                  "must specify one of: `fieldRef`, `resourceFieldRef`, "
+                                  "`configMapKeyRef`, `secretKeyRef` or `fileKeyRef`");
         }
     }
 }
@@ -104,15 +105,15 @@ static void check_mounts(struct admit *a, struct str path, const struct doc_valu
         const struct doc_value *mount = doc_at(mounts, i), *name = doc_get(mount, "name");
         struct str at = item_path(a, path, "volumeMounts", i);
         if (doc_str(name).n == 0) {
-            problem_required(a, under(a, at, "name"), "");
+            admit_problem_required(a, under(a, at, "name"), "");
         } else if (!has_volume(spec, name) && !is_claim_template(a, name)) {
-            problem_not_found(a, under(a, at, "name"), name);
+            admit_problem_not_found(a, under(a, at, "name"), name);
         }
         const struct doc_value *where = doc_get(mount, "mountPath");
         if (doc_str(where).n == 0) {
-            problem_required(a, under(a, at, "mountPath"), "");
+            admit_problem_required(a, under(a, at, "mountPath"), "");
         } else if (seen_before(mounts, i, "mountPath")) {
-            problem_invalid(a, under(a, at, "mountPath"), where, "must be unique");
+            admit_problem_invalid(a, under(a, at, "mountPath"), where, "must be unique");
         }
     }
 }
@@ -122,19 +123,20 @@ static void check_resources(struct admit *a, struct str path, const struct doc_v
     const struct doc_value *requests = doc_get(resources, "requests");
     for (DOC_EACH_MEMBER(limits, i)) {
         struct str key = doc_key_at(limits, i);
-        check_quantity(a, path_of(a, "%.*s.limits[%.*s]", STR_ARG(path), STR_ARG(key)),
-                       doc_value_at(limits, i));
+        admit_check_quantity(a, admit_path_of(a, "%.*s.limits[%.*s]", STR_ARG(path), STR_ARG(key)),
+                             doc_value_at(limits, i));
     }
     for (DOC_EACH_MEMBER(requests, i)) {
         struct str key = doc_key_at(requests, i);
         const struct doc_value *request = doc_value_at(requests, i);
         const struct doc_value *limit = doc_find(limits, key);
-        check_quantity(a, path_of(a, "%.*s.requests[%.*s]", STR_ARG(path), STR_ARG(key)), request);
+        admit_check_quantity(
+            a, admit_path_of(a, "%.*s.requests[%.*s]", STR_ARG(path), STR_ARG(key)), request);
         int order;
         if (limit && quantity_compare(doc_str(request), doc_str(limit), &order) && order > 0) {
-            problem_invalid(a, under(a, path, "requests"), request,
-                            "must be less than or equal to %.*s limit of %.*s", STR_ARG(key),
-                            STR_ARG(doc_str(limit)));
+            admit_problem_invalid(a, under(a, path, "requests"), request,
+                                  "must be less than or equal to %.*s limit of %.*s", STR_ARG(key),
+                                  STR_ARG(doc_str(limit)));
         }
     }
 }
@@ -153,20 +155,21 @@ static void check_probe(struct admit *a, struct str path, const struct doc_value
         if (doc_is(handler, DOC_OBJECT)) {
             struct str at = under(a, path, handlers[i]);
             if (++count > 1) {
-                problem_forbidden(a, at, "may not specify more than 1 handler type");
+                admit_problem_forbidden(a, at, "may not specify more than 1 handler type");
             } else if (doc_get(handler, "port")) {
-                check_port_or_name(a, under(a, at, "port"), doc_get(handler, "port"));
+                admit_check_port_or_name(a, under(a, at, "port"), doc_get(handler, "port"));
             } else if (i > 0) {
-                problem_invalid(a, under(a, at, "port"), &zero,
-                                "must be between 1 and 65535, inclusive");
+                admit_problem_invalid(a, under(a, at, "port"), &zero,
+                                      "must be between 1 and 65535, inclusive");
             }
         }
     }
     if (count == 0) {
-        problem_required(a, path, "must specify a handler type");
+        admit_problem_required(a, path, "must specify a handler type");
     }
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-        check_not_negative(a, under(a, path, numbers[i]), doc_find(probe, str_from(numbers[i])));
+        admit_check_not_negative(a, under(a, path, numbers[i]),
+                                 doc_find(probe, str_from(numbers[i])));
     }
 }
 
@@ -175,10 +178,10 @@ static void check_container(struct admit *a, struct str path, const struct doc_v
     static const char *const probes[] = {"livenessProbe", "readinessProbe", "startupProbe"};
     struct str image = doc_get_str(container, "image");
     if (image.n == 0) {
-        problem_required(a, under(a, path, "image"), "");
+        admit_problem_required(a, under(a, path, "image"), "");
     } else if (str_trim(image).n != image.n) {
-        problem_invalid(a, under(a, path, "image"), doc_get(container, "image"),
-                        "must not have leading or trailing whitespace");
+        admit_problem_invalid(a, under(a, path, "image"), doc_get(container, "image"),
+                              "must not have leading or trailing whitespace");
     }
     check_container_ports(a, path, doc_get(container, "ports"));
     check_env(a, path, doc_get(container, "env"));
@@ -186,10 +189,11 @@ static void check_container(struct admit *a, struct str path, const struct doc_v
     for (size_t i = 0; i < ARRAY_LEN(probes); i++) {
         check_probe(a, under(a, path, probes[i]), doc_find(container, str_from(probes[i])));
     }
-    check_choice(a, under(a, path, "imagePullPolicy"), doc_get(container, "imagePullPolicy"),
-                 "Always IfNotPresent Never");
-    check_choice(a, under(a, path, "terminationMessagePolicy"),
-                 doc_get(container, "terminationMessagePolicy"), "FallbackToLogsOnError File");
+    admit_check_choice(a, under(a, path, "imagePullPolicy"), doc_get(container, "imagePullPolicy"),
+                       "Always IfNotPresent Never");
+    admit_check_choice(a, under(a, path, "terminationMessagePolicy"),
+                       doc_get(container, "terminationMessagePolicy"),
+                       "FallbackToLogsOnError File");
     check_resources(a, under(a, path, "resources"), doc_get(container, "resources"));
 }
 
@@ -210,11 +214,11 @@ static void check_containers(struct admit *a, struct str path, const char *key,
         const struct doc_value *name = doc_get(doc_at(list, i), "name");
         struct str at = item_path(a, path, key, i);
         if (doc_str(name).n == 0) {
-            problem_required(a, under(a, at, "name"), "");
+            admit_problem_required(a, under(a, at, "name"), "");
         } else {
-            check_dns_label(a, under(a, at, "name"), name);
+            admit_check_dns_label(a, under(a, at, "name"), name);
             if (seen_before(list, i, "name") || (init && other_container_has(spec, name))) {
-                problem_duplicate(a, under(a, at, "name"), name);
+                admit_problem_duplicate(a, under(a, at, "name"), name);
             }
         }
         check_container(a, at, spec, doc_at(list, i));
@@ -227,13 +231,13 @@ static void check_volume(struct admit *a, struct str at, const struct doc_value 
                          const struct doc_array *names) {
     const struct doc_value *name = doc_get(volume, "name");
     if (doc_str(name).n == 0) {
-        problem_required(a, under(a, at, "name"), "");
+        admit_problem_required(a, under(a, at, "name"), "");
     } else {
-        check_dns_label(a, under(a, at, "name"), name);
+        admit_check_dns_label(a, under(a, at, "name"), name);
     }
     for (uint32_t i = 0; i < names->len; i++) {
         if (doc_equal(&names->items[i], name)) {
-            problem_duplicate(a, under(a, at, "name"), name);
+            admit_problem_duplicate(a, under(a, at, "name"), name);
             break;
         }
     }
@@ -241,8 +245,8 @@ static void check_volume(struct admit *a, struct str at, const struct doc_value 
     for (DOC_EACH_MEMBER(volume, k)) {
         struct str source = doc_key_at(volume, k);
         if (!str_eq(source, STR("name")) && ++sources > 1) {
-            problem_forbidden(a, path_of(a, "%.*s.%.*s", STR_ARG(at), STR_ARG(source)),
-                              "may not specify more than 1 volume type");
+            admit_problem_forbidden(a, admit_path_of(a, "%.*s.%.*s", STR_ARG(at), STR_ARG(source)),
+                                    "may not specify more than 1 volume type");
         }
     }
 }
@@ -263,30 +267,30 @@ static void check_volumes(struct admit *a, struct str path, const struct doc_val
 void admit_pod_spec_check(struct admit *a, struct str path, const struct doc_value *spec) {
     check_volumes(a, path, doc_get(spec, "volumes"));
     if (doc_len(doc_get(spec, "containers")) == 0) {
-        problem_required(a, under(a, path, "containers"), "");
+        admit_problem_required(a, under(a, path, "containers"), "");
     }
     check_containers(a, path, "initContainers", spec);
     check_containers(a, path, "containers", spec);
-    check_choice(a, under(a, path, "dnsPolicy"), doc_get(spec, "dnsPolicy"),
-                 "ClusterFirst ClusterFirstWithHostNet Default None");
-    check_labels(a, under(a, path, "nodeSelector"), doc_get(spec, "nodeSelector"));
-    check_not_negative(a, under(a, path, "terminationGracePeriodSeconds"),
-                       doc_get(spec, "terminationGracePeriodSeconds"));
+    admit_check_choice(a, under(a, path, "dnsPolicy"), doc_get(spec, "dnsPolicy"),
+                       "ClusterFirst ClusterFirstWithHostNet Default None");
+    admit_check_labels(a, under(a, path, "nodeSelector"), doc_get(spec, "nodeSelector"));
+    admit_check_not_negative(a, under(a, path, "terminationGracePeriodSeconds"),
+                             doc_get(spec, "terminationGracePeriodSeconds"));
     const struct doc_value *account = doc_get(spec, "serviceAccountName");
     if (doc_str(account).n > 0) {
-        check_dns_subdomain(a, under(a, path, "serviceAccountName"), account);
+        admit_check_dns_subdomain(a, under(a, path, "serviceAccountName"), account);
     }
     const struct doc_value *node = doc_get(spec, "nodeName");
     if (doc_str(node).n > 0) {
-        check_dns_subdomain(a, under(a, path, "nodeName"), node);
+        admit_check_dns_subdomain(a, under(a, path, "nodeName"), node);
     }
 }
 
 void admit_pod_check(struct admit *a, const struct doc_value *object) {
     const struct doc_value *spec = doc_get(object, "spec");
     admit_pod_spec_check(a, STR("spec"), spec);
-    check_choice(a, STR("spec.restartPolicy"), doc_get(spec, "restartPolicy"),
-                 "Always Never OnFailure");
+    admit_check_choice(a, STR("spec.restartPolicy"), doc_get(spec, "restartPolicy"),
+                       "Always Never OnFailure");
 }
 
 // A pod's spec without what may change while it lives.
@@ -305,8 +309,8 @@ static struct doc_value fixed_part(struct admit *a, const struct doc_value *spec
         struct doc_array items = doc_array_start(a->arena);
         for (DOC_EACH_ITEM(list, item)) {
             struct doc_value container = *item;
-            remove_member(a->arena, &container, "image");
-            remove_member(a->arena, &container, "imagePullPolicy");
+            admit_remove_member(a->arena, &container, "image");
+            admit_remove_member(a->arena, &container, "imagePullPolicy");
             doc_array_add(&items, container);
         }
         if (list) {
@@ -325,14 +329,15 @@ void admit_pod_update(struct admit *a, const struct doc_value *object,
     struct doc_value now = fixed_part(a, spec), then = fixed_part(a, before);
     // Who binds a pod to a node writes nodeName once.
     if (doc_get_str(before, "nodeName").n == 0) {
-        remove_member(a->arena, &now, "nodeName");
+        admit_remove_member(a->arena, &now, "nodeName");
     }
     if (!doc_equal(&now, &then)) {
-        problem_forbidden(a, STR("spec"),
-                          "pod updates may not change fields other than "
-                          "`spec.containers[*].image`,`spec.initContainers[*].image`,"
-                          "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
-                          "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it "
-                          "to be set to 1 if it was previously negative)");
+        admit_problem_forbidden(
+            a, STR("spec"),
+            "pod updates may not change fields other than "
+            "`spec.containers[*].image`,`spec.initContainers[*].image`,"
+            "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
+            "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it "
+            "to be set to 1 if it was previously negative)");
     }
 }

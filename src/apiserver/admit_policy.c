@@ -8,38 +8,38 @@
 
 static void fill_subject(struct arena *arena, struct doc_value *subject) {
     if (!str_eq(doc_get_str(subject, "kind"), STR("ServiceAccount"))) {
-        default_str(arena, subject, "apiGroup", RBAC_GROUP);
+        admit_default_str(arena, subject, "apiGroup", RBAC_GROUP);
     }
 }
 
 static void fill_role_ref(struct arena *arena, struct doc_value *ref) {
-    default_str(arena, ref, "apiGroup", RBAC_GROUP);
+    admit_default_str(arena, ref, "apiGroup", RBAC_GROUP);
 }
 
 static void fill_binding(struct admit *a, struct doc_value *object) {
-    default_each(a->arena, object, "subjects", fill_subject);
-    default_in(a->arena, object, "roleRef", fill_role_ref);
+    admit_default_each(a->arena, object, "subjects", fill_subject);
+    admit_default_in(a->arena, object, "roleRef", fill_role_ref);
 }
 
 static void check_subject(struct admit *a, size_t i, const struct doc_value *subject) {
     const struct doc_value *kind = doc_get(subject, "kind"), *group = doc_get(subject, "apiGroup");
     bool account = str_eq(doc_str(kind), STR("ServiceAccount"));
     if (doc_get_str(subject, "name").n == 0) {
-        problem_required(a, path_of(a, "subjects[%zu].name", i), "");
+        admit_problem_required(a, admit_path_of(a, "subjects[%zu].name", i), "");
     }
     if (account) {
         // In a RoleBinding it defaults to that of the binding.
         if (!a->kind->namespaced && doc_get_str(subject, "namespace").n == 0) {
-            problem_required(a, path_of(a, "subjects[%zu].namespace", i), "");
+            admit_problem_required(a, admit_path_of(a, "subjects[%zu].namespace", i), "");
         }
         if (doc_str(group).n > 0) {
-            problem_unsupported(a, path_of(a, "subjects[%zu].apiGroup", i), group, "");
+            admit_problem_unsupported(a, admit_path_of(a, "subjects[%zu].apiGroup", i), group, "");
         }
     } else if (!str_eq(doc_str(kind), STR("User")) && !str_eq(doc_str(kind), STR("Group"))) {
-        problem_unsupported(a, path_of(a, "subjects[%zu].kind", i), kind,
-                            "ServiceAccount User Group");
+        admit_problem_unsupported(a, admit_path_of(a, "subjects[%zu].kind", i), kind,
+                                  "ServiceAccount User Group");
     } else {
-        check_choice(a, path_of(a, "subjects[%zu].apiGroup", i), group, RBAC_GROUP);
+        admit_check_choice(a, admit_path_of(a, "subjects[%zu].apiGroup", i), group, RBAC_GROUP);
     }
 }
 
@@ -47,12 +47,12 @@ static void check_binding(struct admit *a, const struct doc_value *object) {
     const struct doc_value *ref = doc_get(object, "roleRef");
     const struct doc_value *subjects = doc_get(object, "subjects");
     bool cluster = str_eq(a->kind->kind, STR("ClusterRoleBinding"));
-    check_choice(a, STR("roleRef.apiGroup"), doc_get(ref, "apiGroup"), RBAC_GROUP);
+    admit_check_choice(a, STR("roleRef.apiGroup"), doc_get(ref, "apiGroup"), RBAC_GROUP);
     const struct doc_value *kind = doc_get(ref, "kind");
-    check_choice(a, STR("roleRef.kind"), kind ? kind : text_value(a, ""),
-                 cluster ? "ClusterRole" : "Role ClusterRole");
+    admit_check_choice(a, STR("roleRef.kind"), kind ? kind : admit_text_value(a, ""),
+                       cluster ? "ClusterRole" : "Role ClusterRole");
     if (doc_get_str(ref, "name").n == 0) {
-        problem_required(a, STR("roleRef.name"), "");
+        admit_problem_required(a, STR("roleRef.name"), "");
     }
     for (size_t i = 0; i < doc_len(subjects); i++) {
         check_subject(a, i, doc_at(subjects, i));
@@ -63,7 +63,7 @@ static void update_binding(struct admit *a, const struct doc_value *object,
                            const struct doc_value *old) {
     const struct doc_value *now = doc_get(object, "roleRef");
     if (!doc_equal(now, doc_get(old, "roleRef"))) {
-        problem_invalid(a, STR("roleRef"), now, "cannot change roleRef");
+        admit_problem_invalid(a, STR("roleRef"), now, "cannot change roleRef");
     }
 }
 
@@ -73,31 +73,32 @@ static void check_role(struct admit *a, const struct doc_value *object) {
         const struct doc_value *rule = doc_at(rules, i);
         bool urls = doc_len(doc_get(rule, "nonResourceURLs")) > 0;
         if (doc_len(doc_get(rule, "verbs")) == 0) {
-            problem_required(a, path_of(a, "rules[%zu].verbs", i),
-                             "verbs must contain at least one value");
+            admit_problem_required(a, admit_path_of(a, "rules[%zu].verbs", i),
+                                   "verbs must contain at least one value");
         }
         if (urls) {
             if (str_eq(a->kind->kind, STR("Role"))) {
-                problem_invalid(a, path_of(a, "rules[%zu].nonResourceURLs", i),
-                                doc_get(rule, "nonResourceURLs"),
-                                "namespaced rules cannot apply to non-resource URLs");
+                admit_problem_invalid(a, admit_path_of(a, "rules[%zu].nonResourceURLs", i),
+                                      doc_get(rule, "nonResourceURLs"),
+                                      "namespaced rules cannot apply to non-resource URLs");
             }
             if (doc_len(doc_get(rule, "apiGroups")) > 0 ||
                 doc_len(doc_get(rule, "resources")) > 0) {
-                problem_invalid(a, path_of(a, "rules[%zu].nonResourceURLs", i),
-                                doc_get(rule, "nonResourceURLs"),
-                                "rules cannot apply to both regular resources and non-resource "
-                                "URLs");
+                admit_problem_invalid(
+                    a, admit_path_of(a, "rules[%zu].nonResourceURLs", i),
+                    doc_get(rule, "nonResourceURLs"),
+                    "rules cannot apply to both regular resources and non-resource "
+                    "URLs");
             }
             continue;
         }
         if (doc_len(doc_get(rule, "apiGroups")) == 0) {
-            problem_required(a, path_of(a, "rules[%zu].apiGroups", i),
-                             "resource rules must supply at least one api group");
+            admit_problem_required(a, admit_path_of(a, "rules[%zu].apiGroups", i),
+                                   "resource rules must supply at least one api group");
         }
         if (doc_len(doc_get(rule, "resources")) == 0) {
-            problem_required(a, path_of(a, "rules[%zu].resources", i),
-                             "resource rules must supply at least one resource");
+            admit_problem_required(a, admit_path_of(a, "rules[%zu].resources", i),
+                                   "resource rules must supply at least one resource");
         }
     }
 }
@@ -118,9 +119,10 @@ static void check_budget(struct admit *a, const struct doc_value *object) {
     const struct doc_value *spec = doc_get(object, "spec");
     if (!doc_is_null(doc_get(spec, "minAvailable")) &&
         !doc_is_null(doc_get(spec, "maxUnavailable"))) {
-        problem_invalid(a, STR("spec"), spec, "minAvailable and maxUnavailable cannot be both set");
+        admit_problem_invalid(a, STR("spec"), spec,
+                              "minAvailable and maxUnavailable cannot be both set");
     }
-    check_label_selector(a, STR("spec.selector"), doc_get(spec, "selector"));
+    admit_check_label_selector(a, STR("spec.selector"), doc_get(spec, "selector"));
 }
 
 static struct doc_value scaling_policy(struct arena *arena, const char *type, int64_t value) {
@@ -132,14 +134,14 @@ static struct doc_value scaling_policy(struct arena *arena, const char *type, in
 }
 
 static void fill_scaling(struct arena *arena, struct doc_value *rules, bool up) {
-    default_str(arena, rules, "selectPolicy", "Max");
+    admit_default_str(arena, rules, "selectPolicy", "Max");
     if (doc_len(doc_get(rules, "policies")) == 0) {
         struct doc_array policies = doc_array_start(arena);
         if (up) {
             doc_array_add(&policies, scaling_policy(arena, "Pods", 4));
         }
         doc_array_add(&policies, scaling_policy(arena, "Percent", 100));
-        set_member(arena, rules, "policies", doc_array_done(&policies));
+        admit_set_member(arena, rules, "policies", doc_array_done(&policies));
     }
 }
 
@@ -152,10 +154,10 @@ static void fill_scale_down(struct arena *arena, struct doc_value *rules) {
 }
 
 static void fill_behavior(struct arena *arena, struct doc_value *behavior) {
-    default_object(arena, behavior, "scaleUp");
-    default_object(arena, behavior, "scaleDown");
-    default_in(arena, behavior, "scaleUp", fill_scale_up);
-    default_in(arena, behavior, "scaleDown", fill_scale_down);
+    admit_default_object(arena, behavior, "scaleUp");
+    admit_default_object(arena, behavior, "scaleDown");
+    admit_default_in(arena, behavior, "scaleUp", fill_scale_up);
+    admit_default_in(arena, behavior, "scaleDown", fill_scale_down);
 }
 
 static struct doc_value cpu_metric(struct arena *arena) {
@@ -173,13 +175,13 @@ static struct doc_value cpu_metric(struct arena *arena) {
 }
 
 static void fill_autoscaler_spec(struct arena *arena, struct doc_value *spec) {
-    default_int(arena, spec, "minReplicas", 1);
-    default_in(arena, spec, "behavior", fill_behavior);
+    admit_default_int(arena, spec, "minReplicas", 1);
+    admit_default_in(arena, spec, "behavior", fill_behavior);
 }
 
 static void fill_autoscaler(struct admit *a, struct doc_value *object) {
     bool first = str_eq(a->kind->version, STR("v1"));
-    default_in(a->arena, object, "spec", fill_autoscaler_spec);
+    admit_default_in(a->arena, object, "spec", fill_autoscaler_spec);
     if (first) {
         if (doc_is_null(doc_get(object, "spec", "targetCPUUtilizationPercentage"))) {
             *object = doc_with(a->arena, object, doc_make_int(80), "spec",
@@ -211,43 +213,46 @@ static void check_autoscaler(struct admit *a, const struct doc_value *object) {
     const struct doc_value *spec = doc_get(object, "spec");
     const struct doc_value *min = doc_get(spec, "minReplicas"), *max = doc_get(spec, "maxReplicas");
     if (doc_int(min, 1) < 1) {
-        problem_invalid(a, STR("spec.minReplicas"), min, "must be greater than or equal to 1");
+        admit_problem_invalid(a, STR("spec.minReplicas"), min,
+                              "must be greater than or equal to 1");
     }
     if (doc_int(max, 0) < 1) {
-        problem_required(a, STR("spec.maxReplicas"), "must be set and greater than 0");
+        admit_problem_required(a, STR("spec.maxReplicas"), "must be set and greater than 0");
     } else if (doc_int(max, 0) < doc_int(min, 1)) {
-        problem_invalid(a, STR("spec.maxReplicas"), max,
-                        "must be greater than or equal to `minReplicas`");
+        admit_problem_invalid(a, STR("spec.maxReplicas"), max,
+                              "must be greater than or equal to `minReplicas`");
     }
     if (doc_get_str(spec, "scaleTargetRef", "kind").n == 0) {
-        problem_required(a, STR("spec.scaleTargetRef.kind"), "");
+        admit_problem_required(a, STR("spec.scaleTargetRef.kind"), "");
     }
     if (doc_get_str(spec, "scaleTargetRef", "name").n == 0) {
-        problem_required(a, STR("spec.scaleTargetRef.name"), "");
+        admit_problem_required(a, STR("spec.scaleTargetRef.name"), "");
     }
     const struct doc_value *version = doc_get(spec, "scaleTargetRef", "apiVersion");
     bool core = str_eq(doc_get_str(spec, "scaleTargetRef", "kind"), STR("ReplicationController"));
     if (!core && str_find_char(doc_str(version), '/') == STR_NPOS) {
-        problem_invalid(a, STR("spec.scaleTargetRef.apiVersion"),
-                        version ? version : text_value(a, ""), "apiVersion must specify API group");
+        admit_problem_invalid(a, STR("spec.scaleTargetRef.apiVersion"),
+                              version ? version : admit_text_value(a, ""),
+                              "apiVersion must specify API group");
     }
     if (doc_int(min, 1) == 0 && !scales_to_zero(doc_get(spec, "metrics"))) {
-        problem_forbidden(a, STR("spec.metrics"),
-                          "must specify at least one Object or External metric to support scaling "
-                          "to zero replicas");
+        admit_problem_forbidden(
+            a, STR("spec.metrics"),
+            "must specify at least one Object or External metric to support scaling "
+            "to zero replicas");
     }
 }
 
 // ---- Classes ----
 
 static void fill_storage_class(struct admit *a, struct doc_value *object) {
-    default_str(a->arena, object, "reclaimPolicy", "Delete");
-    default_str(a->arena, object, "volumeBindingMode", "Immediate");
+    admit_default_str(a->arena, object, "reclaimPolicy", "Delete");
+    admit_default_str(a->arena, object, "volumeBindingMode", "Immediate");
 }
 
 static void check_storage_class(struct admit *a, const struct doc_value *object) {
     if (doc_get_str(object, "provisioner").n == 0) {
-        problem_required(a, STR("provisioner"), "");
+        admit_problem_required(a, STR("provisioner"), "");
     }
 }
 
@@ -259,84 +264,84 @@ static void update_storage_class(struct admit *a, const struct doc_value *object
         const struct doc_value *now = doc_find(object, str_from(fields[i]));
         const struct doc_value *before = doc_find(old, str_from(fields[i]));
         if ((now || before) && !doc_equal(now, before)) {
-            problem_forbidden(a, str_from(fields[i]),
-                              i == 0   ? "updates to parameters are forbidden."
-                              : i == 1 ? "updates to provisioner are forbidden."
-                              : i == 2 ? "updates to reclaimPolicy are forbidden."
-                                       : "field is immutable");
+            admit_problem_forbidden(a, str_from(fields[i]),
+                                    i == 0   ? "updates to parameters are forbidden."
+                                    : i == 1 ? "updates to provisioner are forbidden."
+                                    : i == 2 ? "updates to reclaimPolicy are forbidden."
+                                             : "field is immutable");
         }
     }
 }
 
 static void fill_priority(struct admit *a, struct doc_value *object) {
-    default_str(a->arena, object, "preemptionPolicy", "PreemptLowerPriority");
+    admit_default_str(a->arena, object, "preemptionPolicy", "PreemptLowerPriority");
 }
 
 static void update_priority(struct admit *a, const struct doc_value *object,
                             const struct doc_value *old) {
     if (!doc_equal(doc_get(object, "value"), doc_get(old, "value"))) {
-        problem_forbidden(a, STR("value"), "may not be changed in an update.");
+        admit_problem_forbidden(a, STR("value"), "may not be changed in an update.");
     }
 }
 
 static void fill_driver_spec(struct arena *arena, struct doc_value *spec) {
-    default_bool(arena, spec, "attachRequired", true);
-    default_bool(arena, spec, "podInfoOnMount", false);
-    default_bool(arena, spec, "storageCapacity", false);
-    default_bool(arena, spec, "requiresRepublish", false);
-    default_bool(arena, spec, "seLinuxMount", false);
-    default_str(arena, spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
+    admit_default_bool(arena, spec, "attachRequired", true);
+    admit_default_bool(arena, spec, "podInfoOnMount", false);
+    admit_default_bool(arena, spec, "storageCapacity", false);
+    admit_default_bool(arena, spec, "requiresRepublish", false);
+    admit_default_bool(arena, spec, "seLinuxMount", false);
+    admit_default_str(arena, spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
     if (doc_len(doc_get(spec, "volumeLifecycleModes")) == 0) {
         struct doc_array modes = doc_array_start(arena);
         doc_array_add(&modes, DOC_S("Persistent"));
-        set_member(arena, spec, "volumeLifecycleModes", doc_array_done(&modes));
+        admit_set_member(arena, spec, "volumeLifecycleModes", doc_array_done(&modes));
     }
 }
 
 static void fill_driver(struct admit *a, struct doc_value *object) {
-    default_in(a->arena, object, "spec", fill_driver_spec);
+    admit_default_in(a->arena, object, "spec", fill_driver_spec);
 }
 
 // ---- Webhooks and aggregated APIs: kept, not called ----
 
 static void fill_webhook_service(struct arena *arena, struct doc_value *service) {
-    default_int(arena, service, "port", 443);
+    admit_default_int(arena, service, "port", 443);
 }
 
 static void fill_webhook_client(struct arena *arena, struct doc_value *client) {
-    default_in(arena, client, "service", fill_webhook_service);
+    admit_default_in(arena, client, "service", fill_webhook_service);
 }
 
 static void fill_webhook_rule(struct arena *arena, struct doc_value *rule) {
-    default_str(arena, rule, "scope", "*");
+    admit_default_str(arena, rule, "scope", "*");
 }
 
 static void fill_webhook(struct arena *arena, struct doc_value *hook) {
-    default_in(arena, hook, "clientConfig", fill_webhook_client);
-    default_each(arena, hook, "rules", fill_webhook_rule);
-    default_str(arena, hook, "failurePolicy", "Fail");
-    default_str(arena, hook, "matchPolicy", "Equivalent");
-    default_object(arena, hook, "namespaceSelector");
-    default_object(arena, hook, "objectSelector");
-    default_int(arena, hook, "timeoutSeconds", 10);
+    admit_default_in(arena, hook, "clientConfig", fill_webhook_client);
+    admit_default_each(arena, hook, "rules", fill_webhook_rule);
+    admit_default_str(arena, hook, "failurePolicy", "Fail");
+    admit_default_str(arena, hook, "matchPolicy", "Equivalent");
+    admit_default_object(arena, hook, "namespaceSelector");
+    admit_default_object(arena, hook, "objectSelector");
+    admit_default_int(arena, hook, "timeoutSeconds", 10);
 }
 
 static void fill_mutating_webhook(struct arena *arena, struct doc_value *hook) {
     fill_webhook(arena, hook);
-    default_str(arena, hook, "reinvocationPolicy", "Never");
+    admit_default_str(arena, hook, "reinvocationPolicy", "Never");
 }
 
 static void fill_validating(struct admit *a, struct doc_value *object) {
-    default_each(a->arena, object, "webhooks", fill_webhook);
+    admit_default_each(a->arena, object, "webhooks", fill_webhook);
 }
 
 static void fill_mutating(struct admit *a, struct doc_value *object) {
-    default_each(a->arena, object, "webhooks", fill_mutating_webhook);
+    admit_default_each(a->arena, object, "webhooks", fill_mutating_webhook);
 }
 
 static void fill_api_service(struct admit *a, struct doc_value *object) {
-    default_in(a->arena, object, "spec", fill_webhook_client);
-    default_object(a->arena, object, "status");
+    admit_default_in(a->arena, object, "spec", fill_webhook_client);
+    admit_default_object(a->arena, object, "status");
 }
 
 const struct admit_rule admit_policy[] = {

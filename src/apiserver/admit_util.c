@@ -6,7 +6,7 @@
 
 // ---- Problems ----
 
-struct str path_of(struct admit *a, const char *format, ...) {
+struct str admit_path_of(struct admit *a, const char *format, ...) {
     va_list args;
     va_start(args, format);
     struct str path = arena_vprintf(a->arena, format, args);
@@ -14,7 +14,7 @@ struct str path_of(struct admit *a, const char *format, ...) {
     return path;
 }
 
-const struct doc_value *text_value(struct admit *a, const char *text) {
+const struct doc_value *admit_text_value(struct admit *a, const char *text) {
     struct doc_value *value = ARENA_NEW(a->arena, struct doc_value);
     *value = doc_make_str(str_from(text));
     return value;
@@ -37,8 +37,8 @@ static struct str value_words(struct admit *a, const struct doc_value *value) {
     return doc_is_null(value) ? STR("null") : doc_to_json(a->arena, value);
 }
 
-void problem_invalid(struct admit *a, struct str path, const struct doc_value *value,
-                     const char *format, ...) {
+void admit_problem_invalid(struct admit *a, struct str path, const struct doc_value *value,
+                           const char *format, ...) {
     va_list args;
     va_start(args, format);
     struct str detail = arena_vprintf(a->arena, format, args), words = value_words(a, value);
@@ -48,44 +48,44 @@ void problem_invalid(struct admit *a, struct str path, const struct doc_value *v
         arena_printf(a->arena, "Invalid value: %.*s: %.*s", STR_ARG(words), STR_ARG(detail)));
 }
 
-void problem_required(struct admit *a, struct str path, const char *detail) {
+void admit_problem_required(struct admit *a, struct str path, const char *detail) {
     add_problem(a, path, STR("FieldValueRequired"),
                 detail[0] ? arena_printf(a->arena, "Required value: %s", detail)
                           : STR("Required value"));
 }
 
-void problem_forbidden(struct admit *a, struct str path, const char *detail) {
+void admit_problem_forbidden(struct admit *a, struct str path, const char *detail) {
     add_problem(a, path, STR("FieldValueForbidden"),
                 arena_printf(a->arena, "Forbidden: %s", detail));
 }
 
-void problem_duplicate(struct admit *a, struct str path, const struct doc_value *value) {
-    problem_duplicate_text(a, path, value_words(a, value));
+void admit_problem_duplicate(struct admit *a, struct str path, const struct doc_value *value) {
+    admit_problem_duplicate_text(a, path, value_words(a, value));
 }
 
-void problem_duplicate_text(struct admit *a, struct str path, struct str words) {
+void admit_problem_duplicate_text(struct admit *a, struct str path, struct str words) {
     add_problem(a, path, STR("FieldValueDuplicate"),
                 arena_printf(a->arena, "Duplicate value: %.*s", STR_ARG(words)));
 }
 
-void problem_not_found(struct admit *a, struct str path, const struct doc_value *value) {
+void admit_problem_not_found(struct admit *a, struct str path, const struct doc_value *value) {
     struct str words = value_words(a, value);
     add_problem(a, path, STR("FieldValueNotFound"),
                 arena_printf(a->arena, "Not found: %.*s", STR_ARG(words)));
 }
 
-void problem_too_long(struct admit *a, struct str path, size_t max) {
+void admit_problem_too_long(struct admit *a, struct str path, size_t max) {
     add_problem(a, path, STR("FieldValueTooLong"),
                 arena_printf(a->arena, "Too long: may not be more than %zu bytes", max));
 }
 
-void problem_unsupported(struct admit *a, struct str path, const struct doc_value *value,
-                         const char *supported) {
-    problem_unsupported_text(a, path, value_words(a, value), supported);
+void admit_problem_unsupported(struct admit *a, struct str path, const struct doc_value *value,
+                               const char *supported) {
+    admit_problem_unsupported_text(a, path, value_words(a, value), supported);
 }
 
-void problem_unsupported_text(struct admit *a, struct str path, struct str words,
-                              const char *supported) {
+void admit_problem_unsupported_text(struct admit *a, struct str path, struct str words,
+                                    const char *supported) {
     struct str list = {"", 0}, rest = str_from(supported), one;
     while (str_next(&rest, ' ', &one)) {
         list = arena_printf(a->arena, "%.*s%s\"%.*s\"", STR_ARG(list), list.n ? ", " : "",
@@ -96,7 +96,7 @@ void problem_unsupported_text(struct admit *a, struct str path, struct str words
                              STR_ARG(words), STR_ARG(list)));
 }
 
-void problem_too_many(struct admit *a, struct str path, size_t count, size_t max) {
+void admit_problem_too_many(struct admit *a, struct str path, size_t count, size_t max) {
     add_problem(a, path, STR("FieldValueTooMany"),
                 arena_printf(a->arena, "Too many: %zu: must have at most %zu items", count, max));
 }
@@ -111,10 +111,6 @@ void admit_warn(struct admit *a, struct str text) {
 
 // ---- Checks ----
 
-bool is_wrong(const struct doc_value *value, enum doc_kind kind) {
-    return !doc_is_null(value) && !doc_is(value, kind);
-}
-
 static bool is_choice(struct str value, const char *supported) {
     struct str rest = str_from(supported), one;
     while (str_next(&rest, ' ', &one)) {
@@ -125,23 +121,23 @@ static bool is_choice(struct str value, const char *supported) {
     return false;
 }
 
-void check_choice(struct admit *a, struct str path, const struct doc_value *value,
-                  const char *supported) {
+void admit_check_choice(struct admit *a, struct str path, const struct doc_value *value,
+                        const char *supported) {
     if (!doc_is_null(value) && !is_choice(doc_str(value), supported)) {
-        problem_unsupported(a, path, value, supported);
+        admit_problem_unsupported(a, path, value, supported);
     }
 }
 
-void check_not_negative(struct admit *a, struct str path, const struct doc_value *value) {
+void admit_check_not_negative(struct admit *a, struct str path, const struct doc_value *value) {
     if (!doc_is_null(value) && doc_int(value, -1) < 0) {
-        problem_invalid(a, path, value, "must be greater than or equal to 0");
+        admit_problem_invalid(a, path, value, "must be greater than or equal to 0");
     }
 }
 
-void check_port(struct admit *a, struct str path, const struct doc_value *value) {
+void admit_check_port(struct admit *a, struct str path, const struct doc_value *value) {
     int64_t port = doc_int(value, 0);
     if (!doc_is_null(value) && (port < 1 || port > 65535)) {
-        problem_invalid(a, path, value, "must be between 1 and 65535, inclusive");
+        admit_problem_invalid(a, path, value, "must be between 1 and 65535, inclusive");
     }
 }
 
@@ -157,12 +153,13 @@ static bool is_port_name(struct str s) {
     return s.n <= 15 && letter && name_is_dns_label(s);
 }
 
-void check_port_or_name(struct admit *a, struct str path, const struct doc_value *value) {
+void admit_check_port_or_name(struct admit *a, struct str path, const struct doc_value *value) {
     if (!doc_is(value, DOC_STRING)) {
-        check_port(a, path, value);
+        admit_check_port(a, path, value);
     } else if (!is_port_name(doc_str(value))) {
-        problem_invalid(a, path, value,
-                        "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
+        admit_problem_invalid(
+            a, path, value,
+            "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
     }
 }
 
@@ -175,21 +172,21 @@ static const char dns_subdomain_words[] =
     "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
     "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 
-void check_dns_label(struct admit *a, struct str path, const struct doc_value *value) {
+void admit_check_dns_label(struct admit *a, struct str path, const struct doc_value *value) {
     struct str s = doc_str(value);
     if (s.n > 63) {
-        problem_invalid(a, path, value, "must be no more than 63 bytes");
+        admit_problem_invalid(a, path, value, "must be no more than 63 bytes");
     } else if (!name_is_dns_label(s)) {
-        problem_invalid(a, path, value, "%s", dns_label_words);
+        admit_problem_invalid(a, path, value, "%s", dns_label_words);
     }
 }
 
-void check_dns_subdomain(struct admit *a, struct str path, const struct doc_value *value) {
+void admit_check_dns_subdomain(struct admit *a, struct str path, const struct doc_value *value) {
     struct str s = doc_str(value);
     if (s.n > LIMIT_NAME) {
-        problem_invalid(a, path, value, "must be no more than 253 bytes");
+        admit_problem_invalid(a, path, value, "must be no more than 253 bytes");
     } else if (!name_is_dns_subdomain(s)) {
-        problem_invalid(a, path, value, "%s", dns_subdomain_words);
+        admit_problem_invalid(a, path, value, "%s", dns_subdomain_words);
     }
 }
 
@@ -206,23 +203,24 @@ static void check_label_key(struct admit *a, struct str path, struct str key) {
     bool prefixed = str_cut(key, '/', &prefix, &name);
     name = prefixed ? name : key;
     if (str_find_char(name, '/') != STR_NPOS) {
-        problem_invalid(a, path, &value,
-                        "a valid label key %s with an optional DNS subdomain prefix and '/' (e.g. "
-                        "'example.com/MyName')",
-                        words);
+        admit_problem_invalid(
+            a, path, &value,
+            "a valid label key %s with an optional DNS subdomain prefix and '/' (e.g. "
+            "'example.com/MyName')",
+            words);
         return;
     }
     if (prefixed && prefix.n == 0) {
-        problem_invalid(a, path, &value, "prefix part must be non-empty");
+        admit_problem_invalid(a, path, &value, "prefix part must be non-empty");
     } else if (prefixed && !name_is_dns_subdomain(prefix)) {
-        problem_invalid(a, path, &value, "prefix part %s", dns_subdomain_words);
+        admit_problem_invalid(a, path, &value, "prefix part %s", dns_subdomain_words);
     }
     if (name.n == 0) {
-        problem_invalid(a, path, &value, "name part must be non-empty");
+        admit_problem_invalid(a, path, &value, "name part must be non-empty");
     } else if (name.n > 63) {
-        problem_invalid(a, path, &value, "name part must be no more than 63 bytes");
+        admit_problem_invalid(a, path, &value, "name part must be no more than 63 bytes");
     } else if (!name_is_label_key(name)) {
-        problem_invalid(a, path, &value, "name part %s", words);
+        admit_problem_invalid(a, path, &value, "name part %s", words);
     }
 }
 
@@ -232,75 +230,78 @@ static void check_label_value(struct admit *a, struct str path, const struct doc
         return;
     }
     if (s.n > 63) {
-        problem_invalid(a, path, value, "must be no more than 63 bytes");
+        admit_problem_invalid(a, path, value, "must be no more than 63 bytes");
     } else {
-        problem_invalid(a, path, value,
-                        "a valid label must be an empty string or consist of alphanumeric "
-                        "characters, '-', '_' or '.', and must start and end with an alphanumeric "
-                        "character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for "
-                        "validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')");
+        admit_problem_invalid(
+            a, path, value,
+            "a valid label must be an empty string or consist of alphanumeric "
+            "characters, '-', '_' or '.', and must start and end with an alphanumeric "
+            "character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for "
+            "validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')");
     }
 }
 
-void check_labels(struct admit *a, struct str path, const struct doc_value *labels) {
+void admit_check_labels(struct admit *a, struct str path, const struct doc_value *labels) {
     for (DOC_EACH_MEMBER(labels, i)) {
         check_label_key(a, path, doc_key_at(labels, i));
         check_label_value(a, path, doc_value_at(labels, i));
     }
 }
 
-void check_quantity(struct admit *a, struct str path, const struct doc_value *value) {
+void admit_check_quantity(struct admit *a, struct str path, const struct doc_value *value) {
     struct str text = doc_is(value, DOC_STRING) ? doc_str(value)
                       : doc_is_null(value)      ? STR("0")
                                                 : doc_number_text(value, a->arena);
     struct str canonical;
     if (!quantity_canonical(text, a->arena, &canonical)) {
-        problem_invalid(a, path, value,
-                        "quantities must match the regular expression "
-                        "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+        admit_problem_invalid(a, path, value,
+                              "quantities must match the regular expression "
+                              "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
     } else if (canonical.n > 0 && canonical.p[0] == '-') {
-        problem_invalid(a, path, value, "must be greater than or equal to 0");
+        admit_problem_invalid(a, path, value, "must be greater than or equal to 0");
     }
 }
 
 static void check_expression(struct admit *a, struct str path, const struct doc_value *e) {
     const struct doc_value *op = doc_get(e, "operator"), *values = doc_get(e, "values");
     struct str name = doc_str(op);
-    struct str values_path = path_of(a, "%.*s.values", STR_ARG(path));
+    struct str values_path = admit_path_of(a, "%.*s.values", STR_ARG(path));
     if (str_eq(name, STR("In")) || str_eq(name, STR("NotIn"))) {
         if (doc_len(values) == 0) {
-            problem_required(a, values_path,
-                             "must be specified when `operator` is 'In' or 'NotIn'");
+            admit_problem_required(a, values_path,
+                                   "must be specified when `operator` is 'In' or 'NotIn'");
         }
     } else if (str_eq(name, STR("Exists")) || str_eq(name, STR("DoesNotExist"))) {
         if (doc_len(values) > 0) {
-            problem_forbidden(a, values_path,
-                              "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+            admit_problem_forbidden(
+                a, values_path,
+                "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
         }
     } else {
-        problem_invalid(a, path_of(a, "%.*s.operator", STR_ARG(path)), op,
-                        "not a valid selector operator");
+        admit_problem_invalid(a, admit_path_of(a, "%.*s.operator", STR_ARG(path)), op,
+                              "not a valid selector operator");
     }
-    check_label_key(a, path_of(a, "%.*s.key", STR_ARG(path)), doc_get_str(e, "key"));
+    check_label_key(a, admit_path_of(a, "%.*s.key", STR_ARG(path)), doc_get_str(e, "key"));
 }
 
-void check_label_selector(struct admit *a, struct str path, const struct doc_value *selector) {
-    check_labels(a, path_of(a, "%.*s.matchLabels", STR_ARG(path)),
-                 doc_get(selector, "matchLabels"));
+void admit_check_label_selector(struct admit *a, struct str path,
+                                const struct doc_value *selector) {
+    admit_check_labels(a, admit_path_of(a, "%.*s.matchLabels", STR_ARG(path)),
+                       doc_get(selector, "matchLabels"));
     const struct doc_value *list = doc_get(selector, "matchExpressions");
     for (size_t i = 0; i < doc_len(list); i++) {
-        check_expression(a, path_of(a, "%.*s.matchExpressions[%zu]", STR_ARG(path), i),
+        check_expression(a, admit_path_of(a, "%.*s.matchExpressions[%zu]", STR_ARG(path), i),
                          doc_at(list, i));
     }
 }
 
-void check_immutable(struct admit *a, struct str path, const struct doc_value *now,
-                     const struct doc_value *before) {
+void admit_check_immutable(struct admit *a, struct str path, const struct doc_value *now,
+                           const struct doc_value *before) {
     if (doc_is_null(now) && doc_is_null(before)) {
         return;
     }
     if (!doc_equal(now, before)) {
-        problem_invalid(a, path, now, "field is immutable");
+        admit_problem_invalid(a, path, now, "field is immutable");
     }
 }
 
@@ -313,7 +314,7 @@ static bool has_item(const struct doc_value *list, struct str text) {
     return false;
 }
 
-bool selector_covers(const struct doc_value *selector, const struct doc_value *labels) {
+bool admit_selector_covers(const struct doc_value *selector, const struct doc_value *labels) {
     const struct doc_value *equal = doc_get(selector, "matchLabels");
     for (DOC_EACH_MEMBER(equal, i)) {
         const struct doc_value *have = doc_find(labels, doc_key_at(equal, i));
@@ -353,13 +354,14 @@ static enum name_rule name_rule_of(const struct api_kind *kind) {
 static void check_service_name(struct admit *a, const struct doc_value *name) {
     struct str s = doc_str(name);
     if (s.n > 63) {
-        problem_invalid(a, STR("metadata.name"), name, "must be no more than 63 bytes");
+        admit_problem_invalid(a, STR("metadata.name"), name, "must be no more than 63 bytes");
     } else if (!name_is_dns_label(s) || (s.p[0] >= '0' && s.p[0] <= '9')) {
-        problem_invalid(a, STR("metadata.name"), name,
-                        "a DNS-1035 label must consist of lower case alphanumeric characters or "
-                        "'-', start with an alphabetic character, and end with an alphanumeric "
-                        "character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-                        "'[a-z]([-a-z0-9]*[a-z0-9])?')");
+        admit_problem_invalid(
+            a, STR("metadata.name"), name,
+            "a DNS-1035 label must consist of lower case alphanumeric characters or "
+            "'-', start with an alphabetic character, and end with an alphanumeric "
+            "character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
+            "'[a-z]([-a-z0-9]*[a-z0-9])?')");
     }
 }
 
@@ -369,24 +371,24 @@ static void check_name(struct admit *a, const struct doc_value *name) {
     switch (name_rule_of(a->kind)) {
     case NAME_LABEL:
         if (str_find_char(s, '.') != STR_NPOS) {
-            problem_invalid(a, path, name, "must not contain dots");
+            admit_problem_invalid(a, path, name, "must not contain dots");
         } else {
-            check_dns_label(a, path, name);
+            admit_check_dns_label(a, path, name);
         }
         break;
     case NAME_SERVICE:
         check_service_name(a, name);
         break;
     case NAME_SUBDOMAIN:
-        check_dns_subdomain(a, path, name);
+        admit_check_dns_subdomain(a, path, name);
         break;
     case NAME_PATH:
         if (str_eq(s, STR(".")) || str_eq(s, STR(".."))) {
-            problem_invalid(a, path, name, "may not be '%.*s'", STR_ARG(s));
+            admit_problem_invalid(a, path, name, "may not be '%.*s'", STR_ARG(s));
         } else if (str_find_char(s, '/') != STR_NPOS) {
-            problem_invalid(a, path, name, "may not contain '/'");
+            admit_problem_invalid(a, path, name, "may not contain '/'");
         } else if (str_find_char(s, '%') != STR_NPOS) {
-            problem_invalid(a, path, name, "may not contain '%%'");
+            admit_problem_invalid(a, path, name, "may not contain '%%'");
         }
         break;
     }
@@ -406,7 +408,7 @@ static void check_annotations(struct admit *a, const struct doc_value *annotatio
         total += key.n + doc_str(doc_value_at(annotations, i)).n;
     }
     if (total > LIMIT_ANNOTATIONS_BYTES) {
-        problem_too_long(a, STR("metadata.annotations"), LIMIT_ANNOTATIONS_BYTES);
+        admit_problem_too_long(a, STR("metadata.annotations"), LIMIT_ANNOTATIONS_BYTES);
     }
 }
 
@@ -419,14 +421,14 @@ static void check_owners(struct admit *a, const struct doc_value *owners) {
             const struct doc_value *value = doc_find(owner, str_from(needed[k]));
             if (doc_str(value).n == 0) {
                 struct doc_value empty = DOC_S("");
-                problem_invalid(a, path_of(a, "metadata.ownerReferences.%s", needed[k]),
-                                value ? value : &empty, "must not be empty");
+                admit_problem_invalid(a, admit_path_of(a, "metadata.ownerReferences.%s", needed[k]),
+                                      value ? value : &empty, "must not be empty");
             }
         }
         if (doc_bool(doc_get(owner, "controller"), false)) {
             if (controller) {
-                problem_invalid(a, STR("metadata.ownerReferences"), owners,
-                                "Only one reference can have Controller set to true");
+                admit_problem_invalid(a, STR("metadata.ownerReferences"), owners,
+                                      "Only one reference can have Controller set to true");
             }
             controller = true;
         }
@@ -438,22 +440,25 @@ static void check_finalizers(struct admit *a, const struct doc_value *finalizers
     for (size_t i = 0; i < doc_len(finalizers); i++) {
         const struct doc_value *item = doc_at(finalizers, i);
         check_label_key(a, STR("metadata.finalizers"), doc_str(item));
-        if (str_find_char(doc_str(item), '/') == STR_NPOS && !is_choice(doc_str(item), standard)) {
-            problem_invalid(a, path_of(a, "metadata.finalizers[%zu]", i), item,
-                            "name is neither a standard finalizer name nor is it fully qualified");
+        // Only built-in kinds ask for more than a qualified name.
+        if (!a->kind->custom && str_find_char(doc_str(item), '/') == STR_NPOS &&
+            !is_choice(doc_str(item), standard)) {
+            admit_problem_invalid(
+                a, admit_path_of(a, "metadata.finalizers[%zu]", i), item,
+                "name is neither a standard finalizer name nor is it fully qualified");
         }
     }
 }
 
-void check_metadata(struct admit *a, const struct doc_value *object) {
+void admit_check_metadata(struct admit *a, const struct doc_value *object) {
     const struct doc_value *metadata = doc_get(object, "metadata");
     const struct doc_value *name = doc_get(metadata, "name");
     if (doc_str(name).n == 0) {
-        problem_required(a, STR("metadata.name"), "name or generateName is required");
+        admit_problem_required(a, STR("metadata.name"), "name or generateName is required");
     } else if (!a->old) {
         check_name(a, name);
     }
-    check_labels(a, STR("metadata.labels"), doc_get(metadata, "labels"));
+    admit_check_labels(a, STR("metadata.labels"), doc_get(metadata, "labels"));
     check_annotations(a, doc_get(metadata, "annotations"));
     check_owners(a, doc_get(metadata, "ownerReferences"));
     check_finalizers(a, doc_get(metadata, "finalizers"));
@@ -461,20 +466,20 @@ void check_metadata(struct admit *a, const struct doc_value *object) {
 
 // ---- Defaults ----
 
-struct doc_value empty_object(struct arena *arena) {
+struct doc_value admit_empty_object(struct arena *arena) {
     struct doc_object object = doc_object_start(arena);
     return doc_object_done(&object);
 }
 
-void set_member(struct arena *arena, struct doc_value *object, const char *key,
-                struct doc_value value) {
+void admit_set_member(struct arena *arena, struct doc_value *object, const char *key,
+                      struct doc_value value) {
     struct doc_object copy =
         doc_is(object, DOC_OBJECT) ? doc_object_copy(arena, object) : doc_object_start(arena);
     doc_object_set_c(&copy, key, value);
     *object = doc_object_done(&copy);
 }
 
-void remove_member(struct arena *arena, struct doc_value *object, const char *key) {
+void admit_remove_member(struct arena *arena, struct doc_value *object, const char *key) {
     if (doc_find(object, str_from(key))) {
         struct doc_object copy = doc_object_copy(arena, object);
         doc_object_remove(&copy, str_from(key));
@@ -486,43 +491,46 @@ static bool is_unset(const struct doc_value *object, const char *key) {
     return doc_is_null(doc_find(object, str_from(key)));
 }
 
-void default_str(struct arena *arena, struct doc_value *object, const char *key, const char *text) {
+void admit_default_str(struct arena *arena, struct doc_value *object, const char *key,
+                       const char *text) {
     const struct doc_value *now = doc_find(object, str_from(key));
     if (doc_is_null(now) || (doc_is(now, DOC_STRING) && doc_str(now).n == 0)) {
-        set_member(arena, object, key, doc_make_str(str_from(text)));
+        admit_set_member(arena, object, key, doc_make_str(str_from(text)));
     }
 }
 
-void default_int(struct arena *arena, struct doc_value *object, const char *key, int64_t value) {
+void admit_default_int(struct arena *arena, struct doc_value *object, const char *key,
+                       int64_t value) {
     if (is_unset(object, key)) {
-        set_member(arena, object, key, doc_make_int(value));
+        admit_set_member(arena, object, key, doc_make_int(value));
     }
 }
 
-void default_bool(struct arena *arena, struct doc_value *object, const char *key, bool value) {
+void admit_default_bool(struct arena *arena, struct doc_value *object, const char *key,
+                        bool value) {
     if (is_unset(object, key)) {
-        set_member(arena, object, key, doc_make_bool(value));
+        admit_set_member(arena, object, key, doc_make_bool(value));
     }
 }
 
-void default_object(struct arena *arena, struct doc_value *object, const char *key) {
+void admit_default_object(struct arena *arena, struct doc_value *object, const char *key) {
     if (is_unset(object, key)) {
-        set_member(arena, object, key, empty_object(arena));
+        admit_set_member(arena, object, key, admit_empty_object(arena));
     }
 }
 
-void default_in(struct arena *arena, struct doc_value *object, const char *key,
-                default_change *change) {
+void admit_default_in(struct arena *arena, struct doc_value *object, const char *key,
+                      default_change *change) {
     const struct doc_value *now = doc_find(object, str_from(key));
     if (doc_is(now, DOC_OBJECT)) {
         struct doc_value value = *now;
         change(arena, &value);
-        set_member(arena, object, key, value);
+        admit_set_member(arena, object, key, value);
     }
 }
 
-void default_each(struct arena *arena, struct doc_value *object, const char *key,
-                  default_change *change) {
+void admit_default_each(struct arena *arena, struct doc_value *object, const char *key,
+                        default_change *change) {
     const struct doc_value *now = doc_find(object, str_from(key));
     if (doc_len(now) == 0 || !doc_is(now, DOC_ARRAY)) {
         return;
@@ -535,5 +543,5 @@ void default_each(struct arena *arena, struct doc_value *object, const char *key
         }
         doc_array_add(&list, value);
     }
-    set_member(arena, object, key, doc_array_done(&list));
+    admit_set_member(arena, object, key, doc_array_done(&list));
 }

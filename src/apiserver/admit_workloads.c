@@ -5,39 +5,39 @@
 // ---- Defaults ----
 
 static void spec_in(struct admit *a, struct doc_value *object, default_change *change) {
-    default_in(a->arena, object, "spec", change);
+    admit_default_in(a->arena, object, "spec", change);
 }
 
 // A rolling update strategy with these two members; both may be numbers or percentages.
 static void fill_deployment_rolling(struct arena *arena, struct doc_value *rolling) {
     if (doc_is_null(doc_get(rolling, "maxUnavailable"))) {
-        set_member(arena, rolling, "maxUnavailable", DOC_S("25%"));
+        admit_set_member(arena, rolling, "maxUnavailable", DOC_S("25%"));
     }
     if (doc_is_null(doc_get(rolling, "maxSurge"))) {
-        set_member(arena, rolling, "maxSurge", DOC_S("25%"));
+        admit_set_member(arena, rolling, "maxSurge", DOC_S("25%"));
     }
 }
 
 static void fill_deployment_strategy(struct arena *arena, struct doc_value *strategy) {
-    default_str(arena, strategy, "type", "RollingUpdate");
+    admit_default_str(arena, strategy, "type", "RollingUpdate");
     if (str_eq(doc_get_str(strategy, "type"), STR("RollingUpdate"))) {
-        default_object(arena, strategy, "rollingUpdate");
-        default_in(arena, strategy, "rollingUpdate", fill_deployment_rolling);
+        admit_default_object(arena, strategy, "rollingUpdate");
+        admit_default_in(arena, strategy, "rollingUpdate", fill_deployment_rolling);
     }
 }
 
 static void fill_deployment_spec(struct arena *arena, struct doc_value *spec) {
-    default_int(arena, spec, "replicas", 1);
-    default_object(arena, spec, "strategy");
-    default_in(arena, spec, "strategy", fill_deployment_strategy);
-    default_int(arena, spec, "revisionHistoryLimit", 10);
-    default_int(arena, spec, "progressDeadlineSeconds", 600);
-    default_in(arena, spec, "template", admit_template_fill);
+    admit_default_int(arena, spec, "replicas", 1);
+    admit_default_object(arena, spec, "strategy");
+    admit_default_in(arena, spec, "strategy", fill_deployment_strategy);
+    admit_default_int(arena, spec, "revisionHistoryLimit", 10);
+    admit_default_int(arena, spec, "progressDeadlineSeconds", 600);
+    admit_default_in(arena, spec, "template", admit_template_fill);
 }
 
 static void fill_deployment(struct admit *a, struct doc_value *object) {
     spec_in(a, object, fill_deployment_spec);
-    default_object(a->arena, object, "status");
+    admit_default_object(a->arena, object, "status");
 }
 
 static void fill_replicas_status(struct admit *a, struct doc_value *object) {
@@ -47,8 +47,8 @@ static void fill_replicas_status(struct admit *a, struct doc_value *object) {
 }
 
 static void fill_replica_set_spec(struct arena *arena, struct doc_value *spec) {
-    default_int(arena, spec, "replicas", 1);
-    default_in(arena, spec, "template", admit_template_fill);
+    admit_default_int(arena, spec, "replicas", 1);
+    admit_default_in(arena, spec, "template", admit_template_fill);
 }
 
 static void fill_replica_set(struct admit *a, struct doc_value *object) {
@@ -60,7 +60,7 @@ static void fill_controller_spec(struct arena *arena, struct doc_value *spec) {
     fill_replica_set_spec(arena, spec);
     const struct doc_value *labels = doc_get(spec, "template", "metadata", "labels");
     if (doc_len(doc_get(spec, "selector")) == 0 && labels) {
-        set_member(arena, spec, "selector", *labels);
+        admit_set_member(arena, spec, "selector", *labels);
     }
 }
 
@@ -74,44 +74,44 @@ static void fill_controller(struct admit *a, struct doc_value *object) {
 }
 
 static void fill_partition(struct arena *arena, struct doc_value *rolling) {
-    default_int(arena, rolling, "partition", 0);
+    admit_default_int(arena, rolling, "partition", 0);
 }
 
 static void fill_stateful_strategy(struct arena *arena, struct doc_value *strategy) {
-    default_str(arena, strategy, "type", "RollingUpdate");
+    admit_default_str(arena, strategy, "type", "RollingUpdate");
     if (str_eq(doc_get_str(strategy, "type"), STR("RollingUpdate"))) {
-        default_object(arena, strategy, "rollingUpdate");
-        default_in(arena, strategy, "rollingUpdate", fill_partition);
+        admit_default_object(arena, strategy, "rollingUpdate");
+        admit_default_in(arena, strategy, "rollingUpdate", fill_partition);
     }
 }
 
 static void fill_retention(struct arena *arena, struct doc_value *policy) {
-    default_str(arena, policy, "whenDeleted", "Retain");
-    default_str(arena, policy, "whenScaled", "Retain");
+    admit_default_str(arena, policy, "whenDeleted", "Retain");
+    admit_default_str(arena, policy, "whenScaled", "Retain");
 }
 
 static void fill_volume_mode(struct arena *arena, struct doc_value *spec) {
-    default_str(arena, spec, "volumeMode", "Filesystem");
+    admit_default_str(arena, spec, "volumeMode", "Filesystem");
 }
 
 static void fill_claim_template(struct arena *arena, struct doc_value *claim) {
-    default_str(arena, claim, "kind", "PersistentVolumeClaim");
-    default_str(arena, claim, "apiVersion", "v1");
-    default_in(arena, claim, "spec", fill_volume_mode);
+    admit_default_str(arena, claim, "kind", "PersistentVolumeClaim");
+    admit_default_str(arena, claim, "apiVersion", "v1");
+    admit_default_in(arena, claim, "spec", fill_volume_mode);
     struct doc_object status = doc_object_start(arena);
     doc_object_set_c(&status, "phase", DOC_S("Pending"));
-    set_member(arena, claim, "status", doc_object_done(&status));
+    admit_set_member(arena, claim, "status", doc_object_done(&status));
 }
 
 static void fill_stateful_set_spec(struct arena *arena, struct doc_value *spec) {
     fill_replica_set_spec(arena, spec);
-    default_each(arena, spec, "volumeClaimTemplates", fill_claim_template);
-    default_str(arena, spec, "podManagementPolicy", "OrderedReady");
-    default_object(arena, spec, "updateStrategy");
-    default_in(arena, spec, "updateStrategy", fill_stateful_strategy);
-    default_int(arena, spec, "revisionHistoryLimit", 10);
-    default_object(arena, spec, "persistentVolumeClaimRetentionPolicy");
-    default_in(arena, spec, "persistentVolumeClaimRetentionPolicy", fill_retention);
+    admit_default_each(arena, spec, "volumeClaimTemplates", fill_claim_template);
+    admit_default_str(arena, spec, "podManagementPolicy", "OrderedReady");
+    admit_default_object(arena, spec, "updateStrategy");
+    admit_default_in(arena, spec, "updateStrategy", fill_stateful_strategy);
+    admit_default_int(arena, spec, "revisionHistoryLimit", 10);
+    admit_default_object(arena, spec, "persistentVolumeClaimRetentionPolicy");
+    admit_default_in(arena, spec, "persistentVolumeClaimRetentionPolicy", fill_retention);
 }
 
 static void fill_stateful_set(struct admit *a, struct doc_value *object) {
@@ -123,23 +123,23 @@ static void fill_stateful_set(struct admit *a, struct doc_value *object) {
 }
 
 static void fill_daemon_rolling(struct arena *arena, struct doc_value *rolling) {
-    default_int(arena, rolling, "maxUnavailable", 1);
-    default_int(arena, rolling, "maxSurge", 0);
+    admit_default_int(arena, rolling, "maxUnavailable", 1);
+    admit_default_int(arena, rolling, "maxSurge", 0);
 }
 
 static void fill_daemon_strategy(struct arena *arena, struct doc_value *strategy) {
-    default_str(arena, strategy, "type", "RollingUpdate");
+    admit_default_str(arena, strategy, "type", "RollingUpdate");
     if (str_eq(doc_get_str(strategy, "type"), STR("RollingUpdate"))) {
-        default_object(arena, strategy, "rollingUpdate");
-        default_in(arena, strategy, "rollingUpdate", fill_daemon_rolling);
+        admit_default_object(arena, strategy, "rollingUpdate");
+        admit_default_in(arena, strategy, "rollingUpdate", fill_daemon_rolling);
     }
 }
 
 static void fill_daemon_set_spec(struct arena *arena, struct doc_value *spec) {
-    default_in(arena, spec, "template", admit_template_fill);
-    default_object(arena, spec, "updateStrategy");
-    default_in(arena, spec, "updateStrategy", fill_daemon_strategy);
-    default_int(arena, spec, "revisionHistoryLimit", 10);
+    admit_default_in(arena, spec, "template", admit_template_fill);
+    admit_default_object(arena, spec, "updateStrategy");
+    admit_default_in(arena, spec, "updateStrategy", fill_daemon_strategy);
+    admit_default_int(arena, spec, "revisionHistoryLimit", 10);
 }
 
 static void fill_daemon_set(struct admit *a, struct doc_value *object) {
@@ -163,33 +163,34 @@ static void fill_daemon_set(struct admit *a, struct doc_value *object) {
 }
 
 static void fill_condition_pattern(struct arena *arena, struct doc_value *pattern) {
-    default_str(arena, pattern, "status", "True");
+    admit_default_str(arena, pattern, "status", "True");
 }
 
 static void fill_failure_rule(struct arena *arena, struct doc_value *rule) {
-    default_each(arena, rule, "onPodConditions", fill_condition_pattern);
+    admit_default_each(arena, rule, "onPodConditions", fill_condition_pattern);
 }
 
 static void fill_failure_policy(struct arena *arena, struct doc_value *policy) {
-    default_each(arena, policy, "rules", fill_failure_rule);
+    admit_default_each(arena, policy, "rules", fill_failure_rule);
 }
 
 static void fill_job_spec(struct arena *arena, struct doc_value *spec) {
     bool neither =
         doc_is_null(doc_get(spec, "completions")) && doc_is_null(doc_get(spec, "parallelism"));
     if (neither) {
-        default_int(arena, spec, "completions", 1);
+        admit_default_int(arena, spec, "completions", 1);
     }
-    default_int(arena, spec, "parallelism", 1);
+    admit_default_int(arena, spec, "parallelism", 1);
     bool per_index = !doc_is_null(doc_get(spec, "backoffLimitPerIndex"));
-    default_int(arena, spec, "backoffLimit", per_index ? INT32_MAX : 6);
-    default_str(arena, spec, "completionMode", "NonIndexed");
-    default_bool(arena, spec, "suspend", false);
-    default_bool(arena, spec, "manualSelector", false);
-    default_in(arena, spec, "podFailurePolicy", fill_failure_policy);
+    admit_default_int(arena, spec, "backoffLimit", per_index ? INT32_MAX : 6);
+    admit_default_str(arena, spec, "completionMode", "NonIndexed");
+    admit_default_bool(arena, spec, "suspend", false);
+    admit_default_bool(arena, spec, "manualSelector", false);
+    admit_default_in(arena, spec, "podFailurePolicy", fill_failure_policy);
     bool policy = !doc_is_null(doc_get(spec, "podFailurePolicy"));
-    default_str(arena, spec, "podReplacementPolicy", policy ? "Failed" : "TerminatingOrFailed");
-    default_in(arena, spec, "template", admit_template_fill);
+    admit_default_str(arena, spec, "podReplacementPolicy",
+                      policy ? "Failed" : "TerminatingOrFailed");
+    admit_default_in(arena, spec, "template", admit_template_fill);
 }
 
 static void add_label(struct admit *a, struct doc_value *object, const char *key,
@@ -224,14 +225,14 @@ static void fill_job(struct admit *a, struct doc_value *object) {
     }
     spec_in(a, object, fill_job_spec);
     fill_job_selector(a, object);
-    default_object(a->arena, object, "status");
+    admit_default_object(a->arena, object, "status");
 }
 
 static void fill_cron_job_spec(struct arena *arena, struct doc_value *spec) {
-    default_str(arena, spec, "concurrencyPolicy", "Allow");
-    default_bool(arena, spec, "suspend", false);
-    default_int(arena, spec, "successfulJobsHistoryLimit", 3);
-    default_int(arena, spec, "failedJobsHistoryLimit", 1);
+    admit_default_str(arena, spec, "concurrencyPolicy", "Allow");
+    admit_default_bool(arena, spec, "suspend", false);
+    admit_default_int(arena, spec, "successfulJobsHistoryLimit", 3);
+    admit_default_int(arena, spec, "failedJobsHistoryLimit", 1);
     const struct doc_value *template = doc_get(spec, "jobTemplate", "spec", "template");
     if (!doc_is(template, DOC_OBJECT)) {
         return;
@@ -240,43 +241,44 @@ static void fill_cron_job_spec(struct arena *arena, struct doc_value *spec) {
     admit_template_fill(arena, &filled);
     *spec = doc_with(arena, spec, filled, "jobTemplate", "spec", "template");
     if (doc_is_null(doc_get(spec, "jobTemplate", "metadata"))) {
-        *spec = doc_with(arena, spec, empty_object(arena), "jobTemplate", "metadata");
+        *spec = doc_with(arena, spec, admit_empty_object(arena), "jobTemplate", "metadata");
     }
 }
 
 static void fill_cron_job(struct admit *a, struct doc_value *object) {
     spec_in(a, object, fill_cron_job_spec);
-    default_object(a->arena, object, "status");
+    admit_default_object(a->arena, object, "status");
 }
 
 static void fill_pod_template(struct admit *a, struct doc_value *object) {
-    default_in(a->arena, object, "template", admit_template_fill);
+    admit_default_in(a->arena, object, "template", admit_template_fill);
 }
 
 // ---- Checks ----
 
 static void check_replicas(struct admit *a, const struct doc_value *object) {
-    check_not_negative(a, STR("spec.replicas"), doc_get(object, "spec", "replicas"));
-    check_not_negative(a, STR("spec.minReadySeconds"), doc_get(object, "spec", "minReadySeconds"));
+    admit_check_not_negative(a, STR("spec.replicas"), doc_get(object, "spec", "replicas"));
+    admit_check_not_negative(a, STR("spec.minReadySeconds"),
+                             doc_get(object, "spec", "minReadySeconds"));
 }
 
 // Always is what a missing policy becomes, so it counts as missing.
 static void check_job_restart(struct admit *a, struct str path, const struct doc_value *policy) {
     if (str_eq(doc_str(policy), STR("Always"))) {
-        problem_required(a, path, "valid values: \"OnFailure\", \"Never\"");
+        admit_problem_required(a, path, "valid values: \"OnFailure\", \"Never\"");
     } else {
-        check_choice(a, path, policy, "OnFailure Never");
+        admit_check_choice(a, path, policy, "OnFailure Never");
     }
 }
 
 static void check_template(struct admit *a, const struct doc_value *template,
                            const char *restart_policies) {
     const struct doc_value *spec = doc_get(template, "spec");
-    check_labels(a, STR("spec.template.labels"), doc_get(template, "metadata", "labels"));
+    admit_check_labels(a, STR("spec.template.labels"), doc_get(template, "metadata", "labels"));
     admit_pod_spec_check(a, STR("spec.template.spec"), spec);
     struct str path = STR("spec.template.spec.restartPolicy");
     if (restart_policies) {
-        check_choice(a, path, doc_get(spec, "restartPolicy"), restart_policies);
+        admit_check_choice(a, path, doc_get(spec, "restartPolicy"), restart_policies);
     } else {
         check_job_restart(a, path, doc_get(spec, "restartPolicy"));
     }
@@ -286,21 +288,21 @@ static void check_template(struct admit *a, const struct doc_value *template,
 static void check_selector(struct admit *a, const struct doc_value *object) {
     const struct doc_value *selector = doc_get(object, "spec", "selector");
     const struct doc_value *labels = doc_get(object, "spec", "template", "metadata", "labels");
-    struct doc_value nothing = empty_object(a->arena);
+    struct doc_value nothing = admit_empty_object(a->arena);
     if (doc_is_null(selector)) {
-        problem_required(a, STR("spec.selector"), "");
+        admit_problem_required(a, STR("spec.selector"), "");
     } else if (doc_len(doc_get(selector, "matchLabels")) +
                    doc_len(doc_get(selector, "matchExpressions")) ==
                0) {
-        problem_invalid(a, STR("spec.selector"), selector, "empty selector is invalid for %s",
-                        a->selector_owner);
+        admit_problem_invalid(a, STR("spec.selector"), selector, "empty selector is invalid for %s",
+                              a->selector_owner);
     } else {
-        check_label_selector(a, STR("spec.selector"), selector);
+        admit_check_label_selector(a, STR("spec.selector"), selector);
     }
     // No selector selects nothing, an empty one everything.
-    if (doc_is_null(selector) || !selector_covers(selector, labels)) {
-        problem_invalid(a, STR("spec.template.metadata.labels"), labels ? labels : &nothing,
-                        "`selector` does not match template `labels`");
+    if (doc_is_null(selector) || !admit_selector_covers(selector, labels)) {
+        admit_problem_invalid(a, STR("spec.template.metadata.labels"), labels ? labels : &nothing,
+                              "`selector` does not match template `labels`");
     }
 }
 
@@ -310,13 +312,14 @@ static void check_surge(struct admit *a, struct str path, const struct doc_value
         struct str text = doc_str(value);
         if (!str_ends(text, STR("%")) || !str_to_int64(str_first(text, text.n - 1), &percent) ||
             percent < 0) {
-            problem_invalid(a, path, value,
-                            "a valid percent string must be a numeric string followed by an "
-                            "ending '%%' (e.g. '1%%',  or '93%%', regex used for validation is "
-                            "'[0-9]+%%')");
+            admit_problem_invalid(
+                a, path, value,
+                "a valid percent string must be a numeric string followed by an "
+                "ending '%%' (e.g. '1%%',  or '93%%', regex used for validation is "
+                "'[0-9]+%%')");
         }
     } else {
-        check_not_negative(a, path, value);
+        admit_check_not_negative(a, path, value);
     }
 }
 
@@ -329,7 +332,7 @@ static void check_deployment_strategy(struct admit *a, const struct doc_value *s
     const struct doc_value *unavailable = doc_get(rolling, "maxUnavailable");
     struct str type = doc_get_str(strategy, "type");
     if (!str_eq(type, STR("Recreate")) && !str_eq(type, STR("RollingUpdate"))) {
-        problem_unsupported_text(
+        admit_problem_unsupported_text(
             a, STR("spec.strategy"),
             arena_printf(a->arena, "{\"Type\":\"%.*s\",\"RollingUpdate\":null}", STR_ARG(type)),
             "Recreate RollingUpdate");
@@ -337,16 +340,16 @@ static void check_deployment_strategy(struct admit *a, const struct doc_value *s
     }
     if (str_eq(doc_get_str(strategy, "type"), STR("Recreate"))) {
         if (!doc_is_null(rolling)) {
-            problem_forbidden(a, STR("spec.strategy.rollingUpdate"),
-                              "may not be specified when strategy `type` is 'Recreate'");
+            admit_problem_forbidden(a, STR("spec.strategy.rollingUpdate"),
+                                    "may not be specified when strategy `type` is 'Recreate'");
         }
         return;
     }
     check_surge(a, STR("spec.strategy.rollingUpdate.maxUnavailable"), unavailable);
     check_surge(a, STR("spec.strategy.rollingUpdate.maxSurge"), doc_get(rolling, "maxSurge"));
     if (is_zero(unavailable) && is_zero(doc_get(rolling, "maxSurge"))) {
-        problem_invalid(a, STR("spec.strategy.rollingUpdate.maxUnavailable"), unavailable,
-                        "may not be 0 when `maxSurge` is 0");
+        admit_problem_invalid(a, STR("spec.strategy.rollingUpdate.maxUnavailable"), unavailable,
+                              "may not be 0 when `maxSurge` is 0");
     }
 }
 
@@ -357,12 +360,13 @@ static void check_deployment(struct admit *a, const struct doc_value *object) {
     check_selector(a, object);
     check_template(a, doc_get(spec, "template"), "Always");
     check_deployment_strategy(a, doc_get(spec, "strategy"));
-    check_not_negative(a, STR("spec.revisionHistoryLimit"), doc_get(spec, "revisionHistoryLimit"));
+    admit_check_not_negative(a, STR("spec.revisionHistoryLimit"),
+                             doc_get(spec, "revisionHistoryLimit"));
     const struct doc_value *deadline = doc_get(spec, "progressDeadlineSeconds");
-    check_not_negative(a, STR("spec.progressDeadlineSeconds"), deadline);
+    admit_check_not_negative(a, STR("spec.progressDeadlineSeconds"), deadline);
     if (doc_int(deadline, INT32_MAX) <= doc_int(doc_get(spec, "minReadySeconds"), 0)) {
-        problem_invalid(a, STR("spec.progressDeadlineSeconds"), deadline,
-                        "must be greater than minReadySeconds");
+        admit_problem_invalid(a, STR("spec.progressDeadlineSeconds"), deadline,
+                              "must be greater than minReadySeconds");
     }
 }
 
@@ -379,12 +383,12 @@ static void check_controller(struct admit *a, const struct doc_value *object) {
     const struct doc_value *labels = doc_get(spec, "template", "metadata", "labels");
     check_replicas(a, object);
     if (doc_len(selector) == 0) {
-        problem_required(a, STR("spec.selector"), "");
+        admit_problem_required(a, STR("spec.selector"), "");
     }
     for (DOC_EACH_MEMBER(selector, i)) {
         if (!doc_equal(doc_value_at(selector, i), doc_find(labels, doc_key_at(selector, i)))) {
-            problem_invalid(a, STR("spec.template.metadata.labels"), labels,
-                            "`selector` does not match template `labels`");
+            admit_problem_invalid(a, STR("spec.template.metadata.labels"), labels,
+                                  "`selector` does not match template `labels`");
             break;
         }
     }
@@ -395,10 +399,10 @@ static void check_stateful_set(struct admit *a, const struct doc_value *object) 
     const struct doc_value *spec = doc_get(object, "spec");
     a->selector_owner = "statefulset";
     a->claim_templates = doc_get(spec, "volumeClaimTemplates");
-    check_choice(a, STR("spec.podManagementPolicy"), doc_get(spec, "podManagementPolicy"),
-                 "OrderedReady Parallel");
-    check_choice(a, STR("spec.updateStrategy.type"), doc_get(spec, "updateStrategy", "type"),
-                 "OnDelete RollingUpdate");
+    admit_check_choice(a, STR("spec.podManagementPolicy"), doc_get(spec, "podManagementPolicy"),
+                       "OrderedReady Parallel");
+    admit_check_choice(a, STR("spec.updateStrategy.type"), doc_get(spec, "updateStrategy", "type"),
+                       "OnDelete RollingUpdate");
     check_replicas(a, object);
     check_selector(a, object);
     check_template(a, doc_get(spec, "template"), "Always");
@@ -409,9 +413,9 @@ static void check_daemon_set(struct admit *a, const struct doc_value *object) {
     a->selector_owner = "daemonset";
     check_selector(a, object);
     check_template(a, doc_get(spec, "template"), "Always");
-    check_not_negative(a, STR("spec.minReadySeconds"), doc_get(spec, "minReadySeconds"));
-    check_choice(a, STR("spec.updateStrategy.type"), doc_get(spec, "updateStrategy", "type"),
-                 "OnDelete RollingUpdate");
+    admit_check_not_negative(a, STR("spec.minReadySeconds"), doc_get(spec, "minReadySeconds"));
+    admit_check_choice(a, STR("spec.updateStrategy.type"), doc_get(spec, "updateStrategy", "type"),
+                       "OnDelete RollingUpdate");
 }
 
 static void check_job(struct admit *a, const struct doc_value *object) {
@@ -419,20 +423,20 @@ static void check_job(struct admit *a, const struct doc_value *object) {
                                          "activeDeadlineSeconds", "ttlSecondsAfterFinished"};
     const struct doc_value *spec = doc_get(object, "spec");
     for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
-        check_not_negative(a, path_of(a, "spec.%s", counts[i]),
-                           doc_find(spec, str_from(counts[i])));
+        admit_check_not_negative(a, admit_path_of(a, "spec.%s", counts[i]),
+                                 doc_find(spec, str_from(counts[i])));
     }
-    check_choice(a, STR("spec.completionMode"), doc_get(spec, "completionMode"),
-                 "Indexed NonIndexed");
+    admit_check_choice(a, STR("spec.completionMode"), doc_get(spec, "completionMode"),
+                       "Indexed NonIndexed");
     if (str_eq(doc_get_str(spec, "completionMode"), STR("Indexed")) &&
         doc_is_null(doc_get(spec, "completions"))) {
-        problem_required(a, STR("spec.completions"), "when completion mode is Indexed");
+        admit_problem_required(a, STR("spec.completions"), "when completion mode is Indexed");
     }
     const struct doc_value *selector = doc_get(spec, "selector");
     const struct doc_value *labels = doc_get(spec, "template", "metadata", "labels");
-    if (!selector_covers(selector, labels)) {
-        problem_invalid(a, STR("spec.template.metadata.labels"), labels,
-                        "`selector` does not match template `labels`");
+    if (!admit_selector_covers(selector, labels)) {
+        admit_problem_invalid(a, STR("spec.template.metadata.labels"), labels,
+                              "`selector` does not match template `labels`");
     }
     check_template(a, doc_get(spec, "template"), NULL);
 }
@@ -464,27 +468,27 @@ static void check_cron_job(struct admit *a, const struct doc_value *object) {
     const struct doc_value *schedule = doc_get(spec, "schedule");
     struct str text = doc_str(schedule);
     if (text.n == 0) {
-        problem_required(a, STR("spec.schedule"), "");
+        admit_problem_required(a, STR("spec.schedule"), "");
     } else if (schedule_fields(text) != SCHEDULE_FIELDS) {
-        problem_invalid(a, STR("spec.schedule"), schedule,
-                        "expected exactly 5 fields, found %zu: [%.*s]", schedule_fields(text),
-                        STR_ARG(text));
+        admit_problem_invalid(a, STR("spec.schedule"), schedule,
+                              "expected exactly 5 fields, found %zu: [%.*s]", schedule_fields(text),
+                              STR_ARG(text));
     }
-    check_choice(a, STR("spec.concurrencyPolicy"), doc_get(spec, "concurrencyPolicy"),
-                 "Allow Forbid Replace");
-    check_not_negative(a, STR("spec.successfulJobsHistoryLimit"),
-                       doc_get(spec, "successfulJobsHistoryLimit"));
-    check_not_negative(a, STR("spec.failedJobsHistoryLimit"),
-                       doc_get(spec, "failedJobsHistoryLimit"));
+    admit_check_choice(a, STR("spec.concurrencyPolicy"), doc_get(spec, "concurrencyPolicy"),
+                       "Allow Forbid Replace");
+    admit_check_not_negative(a, STR("spec.successfulJobsHistoryLimit"),
+                             doc_get(spec, "successfulJobsHistoryLimit"));
+    admit_check_not_negative(a, STR("spec.failedJobsHistoryLimit"),
+                             doc_get(spec, "failedJobsHistoryLimit"));
     struct str path = STR("spec.jobTemplate.spec.template.spec");
     const struct doc_value *pod = doc_get(spec, "jobTemplate", "spec", "template", "spec");
     admit_pod_spec_check(a, path, pod);
-    check_job_restart(a, path_of(a, "%.*s.restartPolicy", STR_ARG(path)),
+    check_job_restart(a, admit_path_of(a, "%.*s.restartPolicy", STR_ARG(path)),
                       doc_get(pod, "restartPolicy"));
     struct str name = doc_get_str(object, "metadata", "name");
     if (!a->old && name.n > 52) {
-        problem_invalid(a, STR("metadata.name"), doc_get(object, "metadata", "name"),
-                        "must be no more than 52 characters");
+        admit_problem_invalid(a, STR("metadata.name"), doc_get(object, "metadata", "name"),
+                              "must be no more than 52 characters");
     }
 }
 
@@ -492,8 +496,8 @@ static void check_cron_job(struct admit *a, const struct doc_value *object) {
 
 static void update_selector(struct admit *a, const struct doc_value *object,
                             const struct doc_value *old) {
-    check_immutable(a, STR("spec.selector"), doc_get(object, "spec", "selector"),
-                    doc_get(old, "spec", "selector"));
+    admit_check_immutable(a, STR("spec.selector"), doc_get(object, "spec", "selector"),
+                          doc_get(old, "spec", "selector"));
 }
 
 static void update_stateful_set(struct admit *a, const struct doc_value *object,
@@ -513,30 +517,31 @@ static void update_stateful_set(struct admit *a, const struct doc_value *object,
     }
     struct doc_value rest = doc_object_done(&now), old_rest = doc_object_done(&before);
     if (!doc_equal(&rest, &old_rest)) {
-        problem_forbidden(a, STR("spec"),
-                          "updates to statefulset spec for fields other than 'replicas', "
-                          "'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', "
-                          "'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are "
-                          "forbidden");
+        admit_problem_forbidden(a, STR("spec"),
+                                "updates to statefulset spec for fields other than 'replicas', "
+                                "'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', "
+                                "'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are "
+                                "forbidden");
     }
 }
 
 static void update_job(struct admit *a, const struct doc_value *object,
                        const struct doc_value *old) {
     const struct doc_value *now = doc_get(object, "spec"), *before = doc_get(old, "spec");
-    check_immutable(a, STR("spec.completionMode"), doc_get(now, "completionMode"),
-                    doc_get(before, "completionMode"));
+    admit_check_immutable(a, STR("spec.completionMode"), doc_get(now, "completionMode"),
+                          doc_get(before, "completionMode"));
     if (!str_eq(doc_get_str(now, "completionMode"), STR("Indexed"))) {
-        check_immutable(a, STR("spec.completions"), doc_get(now, "completions"),
-                        doc_get(before, "completions"));
+        admit_check_immutable(a, STR("spec.completions"), doc_get(now, "completions"),
+                              doc_get(before, "completions"));
     }
-    check_immutable(a, STR("spec.selector"), doc_get(now, "selector"), doc_get(before, "selector"));
+    admit_check_immutable(a, STR("spec.selector"), doc_get(now, "selector"),
+                          doc_get(before, "selector"));
     // Scheduling hints of a Job that never started may change; nothing else of its template.
     bool waiting = doc_bool(doc_get(before, "suspend"), false) &&
                    doc_is_null(doc_get(old, "status", "startTime"));
     if (!waiting) {
-        check_immutable(a, STR("spec.template"), doc_get(now, "template"),
-                        doc_get(before, "template"));
+        admit_check_immutable(a, STR("spec.template"), doc_get(now, "template"),
+                              doc_get(before, "template"));
     }
 }
 

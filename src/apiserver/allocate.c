@@ -66,9 +66,9 @@ static bool assign_ip(struct admit *a, const struct doc_value *old, struct doc_v
         struct doc_array list = doc_array_start(a->arena);
         doc_array_add(&list, doc_make_str(ip));
         struct doc_value value = doc_array_done(&list);
-        problem_invalid(a, STR("spec.clusterIPs"), &value,
-                        "failed to allocate IP %.*s: provided IP is already allocated",
-                        STR_ARG(ip));
+        admit_problem_invalid(a, STR("spec.clusterIPs"), &value,
+                              "failed to allocate IP %.*s: provided IP is already allocated",
+                              STR_ARG(ip));
         return refuse(error, a, object);
     }
     struct doc_array list = doc_array_start(a->arena);
@@ -124,14 +124,14 @@ static bool assign_ports(struct admit *a, const struct doc_value *old, struct do
         }
         struct str text = arena_printf(a->arena, "%lld", (long long)number);
         if (number != before && doc_int(doc_get(&port, "nodePort"), 0) && taken(ctx, text)) {
-            problem_invalid(a, path_of(a, "spec.ports[%zu].nodePort", i),
-                            doc_get(&port, "nodePort"), "provided port is already allocated");
+            admit_problem_invalid(a, admit_path_of(a, "spec.ports[%zu].nodePort", i),
+                                  doc_get(&port, "nodePort"), "provided port is already allocated");
             return refuse(error, a, object);
         }
         if (local.count < ARRAY_LEN(local.ports)) {
             local.ports[local.count++] = number;
         }
-        set_member(a->arena, &port, "nodePort", doc_make_int(number));
+        admit_set_member(a->arena, &port, "nodePort", doc_make_int(number));
         doc_array_add(&out, port);
     }
     *object = doc_with(a->arena, object, doc_array_done(&out), "spec", "ports");

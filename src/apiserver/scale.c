@@ -37,10 +37,10 @@ static struct str scale_selector(struct arena *arena, const struct api_kind *kin
     const struct doc_value *selector = doc_get(object, "spec", "selector");
     if (doc_is(doc_get(selector, "matchLabels"), DOC_OBJECT) ||
         doc_is(doc_get(selector, "matchExpressions"), DOC_ARRAY)) {
-        struct str text = selector_text(arena, selector);
+        struct str text = table_selector_text(arena, selector);
         return str_eq(text, STR("<none>")) ? STR("") : text;
     }
-    return labels_text(arena, selector); // ReplicationController
+    return table_labels_text(arena, selector); // ReplicationController
 }
 
 struct doc_value api_scale_of(struct arena *arena, const struct api_kind *kind,
@@ -83,7 +83,8 @@ bool api_scale_apply(struct arena *arena, const struct api_kind *kind,
                                                .plural = STR_INIT("scales")};
     if (!doc_is_null(replicas) && (!doc_is(replicas, DOC_INT) || doc_int(replicas, -1) < 0)) {
         struct admit a = {.arena = arena};
-        problem_invalid(&a, STR("spec.replicas"), replicas, "must be greater than or equal to 0");
+        admit_problem_invalid(&a, STR("spec.replicas"), replicas,
+                              "must be greater than or equal to 0");
         return api_error_invalid(error, arena, &scale_kind, doc_get_str(scale, "metadata", "name"),
                                  a.problems, a.problem_count);
     }

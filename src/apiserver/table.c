@@ -8,38 +8,38 @@
 
 // ---- Cells ----
 
-void cell_str(struct table_row *row, struct str text) {
+void table_cell_str(struct table_row *row, struct str text) {
     doc_array_add(&row->cells, doc_make_str(text));
 }
 
-void cell_text(struct table_row *row, const char *text) {
-    cell_str(row, str_from(text));
+void table_cell_text(struct table_row *row, const char *text) {
+    table_cell_str(row, str_from(text));
 }
 
-void cell_printf(struct table_row *row, const char *format, ...) {
+void table_cell_printf(struct table_row *row, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    cell_str(row, arena_vprintf(row->arena, format, args));
+    table_cell_str(row, arena_vprintf(row->arena, format, args));
     va_end(args);
 }
 
-void cell_int(struct table_row *row, int64_t value) {
+void table_cell_int(struct table_row *row, int64_t value) {
     doc_array_add(&row->cells, doc_make_int(value));
 }
 
-void cell_bool(struct table_row *row, bool value) {
+void table_cell_bool(struct table_row *row, bool value) {
     doc_array_add(&row->cells, doc_make_bool(value));
 }
 
-void cell_name(struct table_row *row, const struct doc_value *object) {
-    cell_str(row, doc_get_str(object, "metadata", "name"));
+void table_cell_name(struct table_row *row, const struct doc_value *object) {
+    table_cell_str(row, doc_get_str(object, "metadata", "name"));
 }
 
-void cell_or(struct table_row *row, struct str text, const char *fallback) {
-    cell_str(row, text.n ? text : str_from(fallback));
+void table_cell_or(struct table_row *row, struct str text, const char *fallback) {
+    table_cell_str(row, text.n ? text : str_from(fallback));
 }
 
-struct str age_text(struct table_row *row, struct str time) {
+struct str table_age_text(struct table_row *row, struct str time) {
     int64_t then;
     if (time.n == 0 || !time_parse(time, &then)) {
         return STR("<unknown>");
@@ -47,13 +47,13 @@ struct str age_text(struct table_row *row, struct str time) {
     return duration_human(row->arena, row->now_ns - then);
 }
 
-void cell_age(struct table_row *row, const struct doc_value *object) {
-    cell_str(row, age_text(row, doc_get_str(object, "metadata", "creationTimestamp")));
+void table_cell_age(struct table_row *row, const struct doc_value *object) {
+    table_cell_str(row, table_age_text(row, doc_get_str(object, "metadata", "creationTimestamp")));
 }
 
 // ---- Text that several kinds share ----
 
-struct str scalar_text(struct arena *arena, const struct doc_value *value) {
+struct str table_scalar_text(struct arena *arena, const struct doc_value *value) {
     switch (doc_kind(value)) {
     case DOC_STRING:
         return doc_str(value);
@@ -69,12 +69,12 @@ struct str scalar_text(struct arena *arena, const struct doc_value *value) {
     }
 }
 
-struct str join_items(struct arena *arena, const struct doc_value *list, const char *key,
-                      const char *separator) {
+struct str table_join_items(struct arena *arena, const struct doc_value *list, const char *key,
+                            const char *separator) {
     struct str out = {"", 0};
     bool first = true;
     for (DOC_EACH_ITEM(list, item)) {
-        struct str text = scalar_text(arena, key ? doc_find(item, str_from(key)) : item);
+        struct str text = table_scalar_text(arena, key ? doc_find(item, str_from(key)) : item);
         out = first ? text
                     : arena_printf(arena, "%.*s%s%.*s", STR_ARG(out), separator, STR_ARG(text));
         first = false;
@@ -88,7 +88,7 @@ static int compare_members(const void *a, const void *b) {
     return str_cmp(str_make(x->text, x->len), str_make(y->text, y->len));
 }
 
-struct str labels_text(struct arena *arena, const struct doc_value *labels) {
+struct str table_labels_text(struct arena *arena, const struct doc_value *labels) {
     size_t n = doc_is(labels, DOC_OBJECT) ? doc_len(labels) : 0;
     const struct doc_member **sorted = ARENA_ARRAY(arena, n, const struct doc_member *);
     for (size_t i = 0; i < n; i++) {
@@ -104,48 +104,72 @@ struct str labels_text(struct arena *arena, const struct doc_value *labels) {
     return out;
 }
 
-static struct str expression_text(struct arena *arena, const struct doc_value *expression) {
-    struct str key = doc_get_str(expression, "key"), op = doc_get_str(expression, "operator");
-    struct str values = join_items(arena, doc_get(expression, "values"), NULL, ",");
-    if (str_eq(op, STR("In")) || str_eq(op, STR("NotIn"))) {
-        return arena_printf(arena, "%.*s %s (%.*s)", STR_ARG(key), op.n == 2 ? "in" : "notin",
-                            STR_ARG(values));
-    }
-    return str_eq(op, STR("DoesNotExist")) ? arena_printf(arena, "!%.*s", STR_ARG(key)) : key;
-}
-
-// Of the arena's texts in byte order, joined by commas.
 static int compare_strs(const void *a, const void *b) {
     return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
-struct str selector_text(struct arena *arena, const struct doc_value *selector) {
-    const struct doc_value *labels = doc_get(selector, "matchLabels");
-    const struct doc_value *expressions = doc_get(selector, "matchExpressions");
-    size_t n = 0, max = doc_len(labels) + doc_len(expressions);
-    if (doc_is_null(selector) || max == 0) {
-        return STR("<none>");
+static struct str sorted_values(struct arena *arena, const struct doc_value *list) {
+    struct str *values = ARENA_ARRAY(arena, doc_len(list), struct str), out = {"", 0};
+    size_t n = 0;
+    for (DOC_EACH_ITEM(list, item)) {
+        values[n++] = doc_str(item);
     }
-    struct str *parts = ARENA_ARRAY(arena, max, struct str);
-    for (DOC_EACH_MEMBER(labels, i)) {
-        struct str key = doc_key_at(labels, i), value = doc_str(doc_value_at(labels, i));
-        parts[n++] = arena_printf(arena, "%.*s=%.*s", STR_ARG(key), STR_ARG(value));
-    }
-    for (DOC_EACH_ITEM(expressions, expression)) {
-        parts[n++] = expression_text(arena, expression);
-    }
-    qsort(parts, n, sizeof(parts[0]), compare_strs);
-    struct str out = n ? parts[0] : STR("<none>");
-    for (size_t i = 1; i < n; i++) {
-        out = arena_printf(arena, "%.*s,%.*s", STR_ARG(out), STR_ARG(parts[i]));
+    qsort(values, n, sizeof(values[0]), compare_strs);
+    for (size_t i = 0; i < n; i++) {
+        out = arena_printf(arena, "%.*s%s%.*s", STR_ARG(out), i ? "," : "", STR_ARG(values[i]));
     }
     return out;
 }
 
-void cell_containers(struct table_row *row, const struct doc_value *pod_spec) {
+struct term { // one requirement of a selector
+    struct str key, text;
+};
+
+static int compare_terms(const void *a, const void *b) {
+    const struct term *x = a, *y = b;
+    int order = str_cmp(x->key, y->key);
+    return order ? order : str_cmp(x->text, y->text);
+}
+
+static struct term expression_term(struct arena *arena, const struct doc_value *expression) {
+    struct str key = doc_get_str(expression, "key"), op = doc_get_str(expression, "operator");
+    struct str text = key;
+    if (str_eq(op, STR("In")) || str_eq(op, STR("NotIn"))) {
+        struct str values = sorted_values(arena, doc_get(expression, "values"));
+        text = arena_printf(arena, "%.*s %s (%.*s)", STR_ARG(key), op.n == 2 ? "in" : "notin",
+                            STR_ARG(values));
+    } else if (str_eq(op, STR("DoesNotExist"))) {
+        text = arena_printf(arena, "!%.*s", STR_ARG(key));
+    }
+    return (struct term){key, text};
+}
+
+struct str table_selector_text(struct arena *arena, const struct doc_value *selector) {
+    const struct doc_value *labels = doc_get(selector, "matchLabels");
+    const struct doc_value *expressions = doc_get(selector, "matchExpressions");
+    size_t n = 0;
+    struct term *terms = ARENA_ARRAY(arena, doc_len(labels) + doc_len(expressions), struct term);
+    for (DOC_EACH_MEMBER(labels, i)) {
+        struct str key = doc_key_at(labels, i), value = doc_str(doc_value_at(labels, i));
+        struct str text = arena_printf(arena, "%.*s=%.*s", STR_ARG(key), STR_ARG(value));
+        terms[n++] = (struct term){key, text};
+    }
+    for (DOC_EACH_ITEM(expressions, expression)) {
+        terms[n++] = expression_term(arena, expression);
+    }
+    qsort(terms, n, sizeof(terms[0]), compare_terms);
+    struct str out = STR("<none>");
+    for (size_t i = 0; i < n; i++) {
+        out = i ? arena_printf(arena, "%.*s,%.*s", STR_ARG(out), STR_ARG(terms[i].text))
+                : terms[i].text;
+    }
+    return out;
+}
+
+void table_cell_containers(struct table_row *row, const struct doc_value *pod_spec) {
     const struct doc_value *containers = doc_get(pod_spec, "containers");
-    cell_str(row, join_items(row->arena, containers, "name", ","));
-    cell_str(row, join_items(row->arena, containers, "image", ","));
+    table_cell_str(row, table_join_items(row->arena, containers, "name", ","));
+    table_cell_str(row, table_join_items(row->arena, containers, "image", ","));
 }
 
 // ---- Kinds ----
@@ -153,8 +177,8 @@ void cell_containers(struct table_row *row, const struct doc_value *pod_spec) {
 static const struct api_column created_columns[] = {COL_NAME, COL_DATE("Created At")};
 
 static void fill_created(struct table_row *row, const struct doc_value *object) {
-    cell_name(row, object);
-    cell_str(row, doc_get_str(object, "metadata", "creationTimestamp"));
+    table_cell_name(row, object);
+    table_cell_str(row, doc_get_str(object, "metadata", "creationTimestamp"));
 }
 
 static const struct table_kind created_kind = TABLE_KIND("", "", created_columns, fill_created);
@@ -201,25 +225,25 @@ static void custom_cell(struct table_row *row, const struct api_column *column,
             text = doc_str(value);
         } else {
             for (size_t i = 0; i < count; i++) {
-                struct str part = scalar_text(row->arena, found[i]);
+                struct str part = table_scalar_text(row->arena, found[i]);
                 text =
                     i ? arena_printf(row->arena, "%.*s %.*s", STR_ARG(text), STR_ARG(part)) : part;
             }
         }
-        cell_str(row, text);
+        table_cell_str(row, text);
     } else if (str_eq(column->type, STR("date"))) {
         struct str time = doc_str(value);
         int64_t then;
         if (!doc_is(value, DOC_STRING) || !time_parse(time, &then)) {
-            cell_text(row, doc_is(value, DOC_STRING) ? "<invalid>" : "");
+            table_cell_text(row, doc_is(value, DOC_STRING) ? "<invalid>" : "");
         } else {
-            cell_str(row, age_text(row, time));
+            table_cell_str(row, table_age_text(row, time));
         }
     } else if (str_eq(column->type, STR("integer"))) {
         if (doc_is(value, DOC_INT)) {
             doc_array_add(&row->cells, *value);
         } else if (doc_is(value, DOC_NUMBER)) {
-            cell_int(row, (int64_t)doc_double(value, 0));
+            table_cell_int(row, (int64_t)doc_double(value, 0));
         } else {
             doc_array_add(&row->cells, doc_null());
         }
@@ -292,7 +316,7 @@ bool api_table_print(struct arena *arena, const struct api_kind *kind,
         struct table_row row = {
             .arena = arena, .now_ns = now_ns, .kind = kind, .cells = doc_array_start(arena)};
         if (kind->custom) {
-            cell_name(&row, objects[i]);
+            table_cell_name(&row, objects[i]);
             for (size_t c = 0; c < kind->column_count; c++) {
                 custom_cell(&row, &kind->columns[c], paths[c], objects[i]);
             }

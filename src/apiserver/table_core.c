@@ -7,34 +7,34 @@
 static const struct api_column age_columns[] = {COL_NAME, COL("Age")};
 
 static void fill_age(struct table_row *row, const struct doc_value *object) {
-    cell_name(row, object);
-    cell_age(row, object);
+    table_cell_name(row, object);
+    table_cell_age(row, object);
 }
 
 static const struct api_column config_columns[] = {COL_NAME, COL("Data"), COL("Age")};
 
 static void fill_config_map(struct table_row *row, const struct doc_value *object) {
-    cell_name(row, object);
-    cell_int(row,
-             (int64_t)(doc_len(doc_get(object, "data")) + doc_len(doc_get(object, "binaryData"))));
-    cell_age(row, object);
+    table_cell_name(row, object);
+    table_cell_int(
+        row, (int64_t)(doc_len(doc_get(object, "data")) + doc_len(doc_get(object, "binaryData"))));
+    table_cell_age(row, object);
 }
 
 static const struct api_column secret_columns[] = {COL_NAME, COL("Type"), COL("Data"), COL("Age")};
 
 static void fill_secret(struct table_row *row, const struct doc_value *object) {
-    cell_name(row, object);
-    cell_str(row, doc_get_str(object, "type"));
-    cell_int(row, (int64_t)doc_len(doc_get(object, "data")));
-    cell_age(row, object);
+    table_cell_name(row, object);
+    table_cell_str(row, doc_get_str(object, "type"));
+    table_cell_int(row, (int64_t)doc_len(doc_get(object, "data")));
+    table_cell_age(row, object);
 }
 
 static const struct api_column namespace_columns[] = {COL_NAME, COL("Status"), COL("Age")};
 
 static void fill_namespace(struct table_row *row, const struct doc_value *object) {
-    cell_name(row, object);
-    cell_str(row, doc_get_str(object, "status", "phase"));
-    cell_age(row, object);
+    table_cell_name(row, object);
+    table_cell_str(row, doc_get_str(object, "status", "phase"));
+    table_cell_age(row, object);
 }
 
 // ---- Nodes ----
@@ -101,16 +101,21 @@ static const struct api_column node_columns[] = {
 
 static void fill_node(struct table_row *row, const struct doc_value *node) {
     const struct doc_value *info = doc_get(node, "status", "nodeInfo");
-    cell_name(row, node);
-    cell_str(row, node_status(row->arena, node));
-    cell_str(row, node_roles(row->arena, node));
-    cell_age(row, node);
-    cell_str(row, doc_get_str(info, "kubeletVersion"));
-    cell_str(row, node_address(node, "InternalIP"));
-    cell_str(row, node_address(node, "ExternalIP"));
-    cell_or(row, doc_get_str(info, "osImage"), "<unknown>");
-    cell_or(row, doc_get_str(info, "kernelVersion"), "<unknown>");
-    cell_or(row, doc_get_str(info, "containerRuntimeVersion"), "<unknown>");
+    table_cell_name(row, node);
+    table_cell_str(row, node_status(row->arena, node));
+    table_cell_str(row, node_roles(row->arena, node));
+    table_cell_age(row, node);
+    table_cell_str(row, doc_get_str(info, "kubeletVersion"));
+    table_cell_str(row, node_address(node, "InternalIP"));
+    table_cell_str(row, node_address(node, "ExternalIP"));
+    table_cell_or(row, doc_get_str(info, "osImage"), "<unknown>");
+    struct str kernel = doc_get_str(info, "kernelVersion");
+    struct str machine = doc_get_str(info, "architecture");
+    if (kernel.n && machine.n) {
+        kernel = arena_printf(row->arena, "%.*s (%.*s)", STR_ARG(kernel), STR_ARG(machine));
+    }
+    table_cell_or(row, kernel, "<unknown>");
+    table_cell_or(row, doc_get_str(info, "containerRuntimeVersion"), "<unknown>");
 }
 
 // ---- Storage ----
@@ -148,16 +153,17 @@ static void fill_claim(struct table_row *row, const struct doc_value *claim) {
     const struct doc_value *spec = doc_get(claim, "spec"), *status = doc_get(claim, "status");
     struct str volume = doc_get_str(spec, "volumeName");
     bool going = !doc_is_null(doc_get(claim, "metadata", "deletionTimestamp"));
-    cell_name(row, claim);
-    cell_str(row, going ? STR("Terminating") : doc_get_str(status, "phase"));
-    cell_str(row, volume);
-    cell_str(row,
-             volume.n ? scalar_text(row->arena, doc_get(status, "capacity", "storage")) : STR(""));
-    cell_str(row, volume.n ? access_modes(row->arena, doc_get(status, "accessModes")) : STR(""));
-    cell_str(row, doc_get_str(spec, "storageClassName"));
-    cell_or(row, doc_get_str(spec, "volumeAttributesClassName"), "<unset>");
-    cell_age(row, claim);
-    cell_or(row, doc_get_str(spec, "volumeMode"), "<unset>");
+    table_cell_name(row, claim);
+    table_cell_str(row, going ? STR("Terminating") : doc_get_str(status, "phase"));
+    table_cell_str(row, volume);
+    struct str size = table_scalar_text(row->arena, doc_get(status, "capacity", "storage"));
+    table_cell_str(row, !volume.n ? STR("") : size.n ? size : STR("0"));
+    table_cell_str(row,
+                   volume.n ? access_modes(row->arena, doc_get(status, "accessModes")) : STR(""));
+    table_cell_str(row, doc_get_str(spec, "storageClassName"));
+    table_cell_or(row, doc_get_str(spec, "volumeAttributesClassName"), "<unset>");
+    table_cell_age(row, claim);
+    table_cell_or(row, doc_get_str(spec, "volumeMode"), "<unset>");
 }
 
 static const struct api_column volume_columns[] = {
@@ -169,22 +175,22 @@ static const struct api_column volume_columns[] = {
 static void fill_volume(struct table_row *row, const struct doc_value *volume) {
     const struct doc_value *spec = doc_get(volume, "spec"), *claim = doc_get(spec, "claimRef");
     bool going = !doc_is_null(doc_get(volume, "metadata", "deletionTimestamp"));
-    cell_name(row, volume);
-    cell_str(row, scalar_text(row->arena, doc_get(spec, "capacity", "storage")));
-    cell_str(row, access_modes(row->arena, doc_get(spec, "accessModes")));
-    cell_str(row, doc_get_str(spec, "persistentVolumeReclaimPolicy"));
-    cell_str(row, going ? STR("Terminating") : doc_get_str(volume, "status", "phase"));
+    table_cell_name(row, volume);
+    table_cell_str(row, table_scalar_text(row->arena, doc_get(spec, "capacity", "storage")));
+    table_cell_str(row, access_modes(row->arena, doc_get(spec, "accessModes")));
+    table_cell_str(row, doc_get_str(spec, "persistentVolumeReclaimPolicy"));
+    table_cell_str(row, going ? STR("Terminating") : doc_get_str(volume, "status", "phase"));
     if (doc_is(claim, DOC_OBJECT)) {
-        cell_printf(row, "%.*s/%.*s", STR_ARG(doc_get_str(claim, "namespace")),
-                    STR_ARG(doc_get_str(claim, "name")));
+        table_cell_printf(row, "%.*s/%.*s", STR_ARG(doc_get_str(claim, "namespace")),
+                          STR_ARG(doc_get_str(claim, "name")));
     } else {
-        cell_text(row, "");
+        table_cell_text(row, "");
     }
-    cell_str(row, doc_get_str(spec, "storageClassName"));
-    cell_or(row, doc_get_str(spec, "volumeAttributesClassName"), "<unset>");
-    cell_str(row, doc_get_str(volume, "status", "reason"));
-    cell_age(row, volume);
-    cell_or(row, doc_get_str(spec, "volumeMode"), "<unset>");
+    table_cell_str(row, doc_get_str(spec, "storageClassName"));
+    table_cell_or(row, doc_get_str(spec, "volumeAttributesClassName"), "<unset>");
+    table_cell_str(row, doc_get_str(volume, "status", "reason"));
+    table_cell_age(row, volume);
+    table_cell_or(row, doc_get_str(spec, "volumeMode"), "<unset>");
 }
 
 // ---- Events ----
@@ -229,20 +235,20 @@ static void fill_event(struct table_row *row, const struct doc_value *object) {
     for (size_t i = 0; i < kind.n; i++) {
         lower[i] = (char)(lower[i] >= 'A' && lower[i] <= 'Z' ? lower[i] + 32 : lower[i]);
     }
-    cell_str(row, age_text(row, last));
-    cell_str(row, doc_get_str(&event, "type"));
-    cell_str(row, doc_get_str(&event, "reason"));
+    table_cell_str(row, table_age_text(row, last));
+    table_cell_str(row, doc_get_str(&event, "type"));
+    table_cell_str(row, doc_get_str(&event, "reason"));
     if (name.n) {
-        cell_printf(row, "%s/%.*s", lower, STR_ARG(name));
+        table_cell_printf(row, "%s/%.*s", lower, STR_ARG(name));
     } else {
-        cell_text(row, lower);
+        table_cell_text(row, lower);
     }
-    cell_str(row, doc_get_str(&event, "involvedObject", "fieldPath"));
-    cell_str(row, event_source(row, &event));
-    cell_str(row, str_trim(doc_get_str(&event, "message")));
-    cell_str(row, age_text(row, first));
-    cell_int(row, count ? count : 1);
-    cell_name(row, &event);
+    table_cell_str(row, doc_get_str(&event, "involvedObject", "fieldPath"));
+    table_cell_str(row, event_source(row, &event));
+    table_cell_str(row, str_trim(doc_get_str(&event, "message")));
+    table_cell_str(row, table_age_text(row, first));
+    table_cell_int(row, count ? count : 1);
+    table_cell_name(row, &event);
 }
 
 // ---- Quotas ----
@@ -258,8 +264,8 @@ static struct str quota_text(struct table_row *row, const struct doc_value *quot
     for (DOC_EACH_MEMBER(hard, i)) {
         struct str key = doc_key_at(hard, i);
         if (str_starts(key, STR("limits")) == limits) {
-            struct str max = scalar_text(row->arena, doc_value_at(hard, i));
-            struct str now = scalar_text(row->arena, doc_find(used, key));
+            struct str max = table_scalar_text(row->arena, doc_value_at(hard, i));
+            struct str now = table_scalar_text(row->arena, doc_find(used, key));
             now = now.n ? now : STR("0");
             parts[n++] = arena_printf(row->arena, "%.*s: %.*s/%.*s", STR_ARG(key), STR_ARG(now),
                                       STR_ARG(max));
@@ -274,20 +280,20 @@ static struct str quota_text(struct table_row *row, const struct doc_value *quot
 }
 
 static void fill_quota(struct table_row *row, const struct doc_value *quota) {
-    cell_name(row, quota);
-    cell_str(row, quota_text(row, quota, false));
-    cell_str(row, quota_text(row, quota, true));
-    cell_age(row, quota);
+    table_cell_name(row, quota);
+    table_cell_str(row, quota_text(row, quota, false));
+    table_cell_str(row, quota_text(row, quota, true));
+    table_cell_age(row, quota);
 }
 
 static const struct api_column health_columns[] = {COL_NAME, COL("Status"), COL("Message"),
                                                    COL("Error")};
 
 static void fill_health(struct table_row *row, const struct doc_value *object) {
-    cell_name(row, object);
-    cell_text(row, "Unknown");
-    cell_text(row, "");
-    cell_text(row, "");
+    table_cell_name(row, object);
+    table_cell_text(row, "Unknown");
+    table_cell_text(row, "");
+    table_cell_text(row, "");
 }
 
 const struct table_kind table_core[] = {

@@ -40,23 +40,26 @@ extern const struct table_kind table_core[], table_workloads[], table_network[],
 #define TABLE_KIND(api_group, name, columns, function) \
     { (api_group), (name), (columns), ARRAY_LEN(columns), (function) }
 
-void cell_str(struct table_row *row, struct str text);
-void cell_text(struct table_row *row, const char *text);
-void cell_printf(struct table_row *row, const char *format, ...)
+void table_cell_str(struct table_row *row, struct str text);
+void table_cell_text(struct table_row *row, const char *text);
+void table_cell_printf(struct table_row *row, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-void cell_int(struct table_row *row, int64_t value);
-void cell_bool(struct table_row *row, bool value);
-void cell_name(struct table_row *row, const struct doc_value *object);
-void cell_age(struct table_row *row, const struct doc_value *object); // since creationTimestamp
-void cell_or(struct table_row *row, struct str text, const char *fallback);
+void table_cell_int(struct table_row *row, int64_t value);
+void table_cell_bool(struct table_row *row, bool value);
+void table_cell_name(struct table_row *row, const struct doc_value *object);
+void table_cell_age(struct table_row *row,
+                    const struct doc_value *object); // since creationTimestamp
+void table_cell_or(struct table_row *row, struct str text, const char *fallback);
 
-struct str age_text(struct table_row *row, struct str time); // "5m", "<unknown>"
+struct str table_age_text(struct table_row *row, struct str time); // "5m", "<unknown>"
 // "a,b" from an array; `key` names a member of each item, or NULL for plain strings.
-struct str join_items(struct arena *arena, const struct doc_value *list, const char *key,
-                      const char *separator);
-struct str labels_text(struct arena *arena, const struct doc_value *labels);     // "a=b,c=d"
-struct str selector_text(struct arena *arena, const struct doc_value *selector); // LabelSelector
-struct str scalar_text(struct arena *arena, const struct doc_value *value);      // int or string
-void cell_containers(struct table_row *row, const struct doc_value *pod_spec);   // names, images
+struct str table_join_items(struct arena *arena, const struct doc_value *list, const char *key,
+                            const char *separator);
+struct str table_labels_text(struct arena *arena, const struct doc_value *labels); // "a=b,c=d"
+struct str table_selector_text(struct arena *arena,
+                               const struct doc_value *selector);                 // LabelSelector
+struct str table_scalar_text(struct arena *arena, const struct doc_value *value); // int or string
+void table_cell_containers(struct table_row *row,
+                           const struct doc_value *pod_spec); // names, images
 
 #endif

@@ -21,7 +21,7 @@ static struct str load_balancer_text(struct arena *arena, const struct doc_value
 static struct str external_text(struct arena *arena, const struct doc_value *service) {
     const struct doc_value *spec = doc_get(service, "spec");
     struct str type = doc_get_str(spec, "type");
-    struct str own = join_items(arena, doc_get(spec, "externalIPs"), NULL, ",");
+    struct str own = table_join_items(arena, doc_get(spec, "externalIPs"), NULL, ",");
     if (str_eq(type, STR("ExternalName"))) {
         return doc_get_str(spec, "externalName");
     }
@@ -56,13 +56,13 @@ static const struct api_column service_columns[] = {
 
 static void fill_service(struct table_row *row, const struct doc_value *service) {
     const struct doc_value *spec = doc_get(service, "spec");
-    cell_name(row, service);
-    cell_str(row, doc_get_str(spec, "type"));
-    cell_or(row, doc_str(doc_at(doc_get(spec, "clusterIPs"), 0)), "<none>");
-    cell_str(row, external_text(row->arena, service));
-    cell_str(row, ports_text(row->arena, doc_get(spec, "ports")));
-    cell_age(row, service);
-    cell_or(row, labels_text(row->arena, doc_get(spec, "selector")), "<none>");
+    table_cell_name(row, service);
+    table_cell_str(row, doc_get_str(spec, "type"));
+    table_cell_or(row, doc_str(doc_at(doc_get(spec, "clusterIPs"), 0)), "<none>");
+    table_cell_str(row, external_text(row->arena, service));
+    table_cell_str(row, ports_text(row->arena, doc_get(spec, "ports")));
+    table_cell_age(row, service);
+    table_cell_or(row, table_labels_text(row->arena, doc_get(spec, "selector")), "<none>");
 }
 
 // ---- Endpoints ----
@@ -110,9 +110,9 @@ static void fill_endpoints(struct table_row *row, const struct doc_value *object
             }
         }
     }
-    cell_name(row, object);
-    cell_str(row, shown_text(&shown, "<none>"));
-    cell_age(row, object);
+    table_cell_name(row, object);
+    table_cell_str(row, shown_text(&shown, "<none>"));
+    table_cell_age(row, object);
 }
 
 static const struct api_column slice_columns[] = {COL_NAME, COL("AddressType"), COL("Ports"),
@@ -123,18 +123,21 @@ static void fill_slice(struct table_row *row, const struct doc_value *slice) {
     struct shown addresses = {.arena = row->arena, .text = STR("")};
     for (DOC_EACH_ITEM(doc_get(slice, "ports"), port)) {
         const struct doc_value *number = doc_get(port, "port");
-        show(&ports, doc_is_null(number) ? STR("*") : scalar_text(row->arena, number));
+        struct str name = doc_get_str(port, "name");
+        show(&ports, !doc_is_null(number) ? table_scalar_text(row->arena, number)
+                     : name.n             ? name
+                                          : STR("*"));
     }
     for (DOC_EACH_ITEM(doc_get(slice, "endpoints"), endpoint)) {
         for (DOC_EACH_ITEM(doc_get(endpoint, "addresses"), address)) {
             show(&addresses, doc_str(address));
         }
     }
-    cell_name(row, slice);
-    cell_str(row, doc_get_str(slice, "addressType"));
-    cell_str(row, shown_text(&ports, "<unset>"));
-    cell_str(row, shown_text(&addresses, "<unset>"));
-    cell_age(row, slice);
+    table_cell_name(row, slice);
+    table_cell_str(row, doc_get_str(slice, "addressType"));
+    table_cell_str(row, shown_text(&ports, "<unset>"));
+    table_cell_str(row, shown_text(&addresses, "<unset>"));
+    table_cell_age(row, slice);
 }
 
 // ---- Ingress ----
@@ -156,12 +159,12 @@ static const struct api_column ingress_columns[] = {
 
 static void fill_ingress(struct table_row *row, const struct doc_value *ingress) {
     const struct doc_value *spec = doc_get(ingress, "spec");
-    cell_name(row, ingress);
-    cell_or(row, doc_get_str(spec, "ingressClassName"), "<none>");
-    cell_str(row, hosts_text(row->arena, doc_get(spec, "rules")));
-    cell_str(row, load_balancer_text(row->arena, doc_get(ingress, "status")));
-    cell_text(row, doc_len(doc_get(spec, "tls")) > 0 ? "80, 443" : "80");
-    cell_age(row, ingress);
+    table_cell_name(row, ingress);
+    table_cell_or(row, doc_get_str(spec, "ingressClassName"), "<none>");
+    table_cell_str(row, hosts_text(row->arena, doc_get(spec, "rules")));
+    table_cell_str(row, load_balancer_text(row->arena, doc_get(ingress, "status")));
+    table_cell_text(row, doc_len(doc_get(spec, "tls")) > 0 ? "80, 443" : "80");
+    table_cell_age(row, ingress);
 }
 
 static const struct api_column class_columns[] = {COL_NAME, COL("Controller"), COL("Parameters"),
@@ -169,16 +172,17 @@ static const struct api_column class_columns[] = {COL_NAME, COL("Controller"), C
 
 static void fill_class(struct table_row *row, const struct doc_value *class) {
     const struct doc_value *parameters = doc_get(class, "spec", "parameters");
-    cell_name(row, class);
-    cell_str(row, doc_get_str(class, "spec", "controller"));
+    table_cell_name(row, class);
+    table_cell_str(row, doc_get_str(class, "spec", "controller"));
     if (doc_is(parameters, DOC_OBJECT)) {
         struct str group = doc_get_str(parameters, "apiGroup");
-        cell_printf(row, "%.*s%s%.*s/%.*s", STR_ARG(doc_get_str(parameters, "kind")),
-                    group.n ? "." : "", STR_ARG(group), STR_ARG(doc_get_str(parameters, "name")));
+        table_cell_printf(row, "%.*s%s%.*s/%.*s", STR_ARG(doc_get_str(parameters, "kind")),
+                          group.n ? "." : "", STR_ARG(group),
+                          STR_ARG(doc_get_str(parameters, "name")));
     } else {
-        cell_text(row, "<none>");
+        table_cell_text(row, "<none>");
     }
-    cell_age(row, class);
+    table_cell_age(row, class);
 }
 
 // ---- Policies and ranges ----
@@ -186,17 +190,17 @@ static void fill_class(struct table_row *row, const struct doc_value *class) {
 static const struct api_column policy_columns[] = {COL_NAME, COL("Pod-Selector"), COL("Age")};
 
 static void fill_policy(struct table_row *row, const struct doc_value *policy) {
-    cell_name(row, policy);
-    cell_str(row, selector_text(row->arena, doc_get(policy, "spec", "podSelector")));
-    cell_age(row, policy);
+    table_cell_name(row, policy);
+    table_cell_str(row, table_selector_text(row->arena, doc_get(policy, "spec", "podSelector")));
+    table_cell_age(row, policy);
 }
 
 static const struct api_column range_columns[] = {COL_NAME, COL("CIDRs"), COL("Age")};
 
 static void fill_range(struct table_row *row, const struct doc_value *range) {
-    cell_name(row, range);
-    cell_str(row, join_items(row->arena, doc_get(range, "spec", "cidrs"), NULL, ","));
-    cell_age(row, range);
+    table_cell_name(row, range);
+    table_cell_str(row, table_join_items(row->arena, doc_get(range, "spec", "cidrs"), NULL, ","));
+    table_cell_age(row, range);
 }
 
 static const struct api_column address_columns[] = {COL_NAME, COL("ParentRef")};
@@ -212,8 +216,9 @@ static void fill_address(struct table_row *row, const struct doc_value *address)
                                 STR_ARG(part));
         }
     }
-    cell_name(row, address);
-    cell_str(row, text);
+    table_cell_name(row, address);
+    table_cell_str(row, text);
+    table_cell_age(row, address); // one more than there are columns, as Kubernetes has it
 }
 
 const struct table_kind table_network[] = {

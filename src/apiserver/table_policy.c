@@ -10,11 +10,11 @@ static const struct api_column budget_columns[] = {COL_NAME, COL("Min Available"
 
 static void fill_budget(struct table_row *row, const struct doc_value *budget) {
     const struct doc_value *spec = doc_get(budget, "spec");
-    cell_name(row, budget);
-    cell_or(row, scalar_text(row->arena, doc_get(spec, "minAvailable")), "N/A");
-    cell_or(row, scalar_text(row->arena, doc_get(spec, "maxUnavailable")), "N/A");
-    cell_int(row, doc_int(doc_get(budget, "status", "disruptionsAllowed"), 0));
-    cell_age(row, budget);
+    table_cell_name(row, budget);
+    table_cell_or(row, table_scalar_text(row->arena, doc_get(spec, "minAvailable")), "N/A");
+    table_cell_or(row, table_scalar_text(row->arena, doc_get(spec, "maxUnavailable")), "N/A");
+    table_cell_int(row, doc_int(doc_get(budget, "status", "disruptionsAllowed"), 0));
+    table_cell_age(row, budget);
 }
 
 static const struct doc_value *current_metric(const struct doc_value *hpa, size_t i,
@@ -45,17 +45,17 @@ static struct str metric_text(struct arena *arena, const struct doc_value *hpa, 
         bool average = !doc_is_null(doc_get(target, "averageValue"));
         const char *key = percent ? "averageUtilization" : average ? "averageValue" : "value";
         const struct doc_value *have = doc_find(now, str_from(key));
-        goal = scalar_text(arena, doc_find(target, str_from(key)));
+        goal = table_scalar_text(arena, doc_find(target, str_from(key)));
         if (!doc_is_null(have)) {
-            current = scalar_text(arena, have);
+            current = table_scalar_text(arena, have);
         }
-        bool resource = k < 2;
+        bool resource = k<2, shared = k> 2; // of an object or from outside: spread over the pods
         return arena_printf(arena, "%.*s%s%.*s%s/%.*s%s", STR_ARG(name), resource ? ": " : "",
                             STR_ARG(current), percent && !doc_is_null(have) ? "%" : "",
                             STR_ARG(goal),
-                            percent                ? "%"
-                            : average && !resource ? " (avg)"
-                                                   : "");
+                            percent             ? "%"
+                            : average && shared ? " (avg)"
+                                                : "");
     }
     return STR("<unknown type>");
 }
@@ -85,14 +85,14 @@ static void fill_autoscaler(struct table_row *row, const struct doc_value *objec
     struct doc_value hpa = api_kind_convert(row->arena, &second, object);
     const struct doc_value *target = doc_get(&hpa, "spec", "scaleTargetRef");
     const struct doc_value *min = doc_get(&hpa, "spec", "minReplicas");
-    cell_name(row, &hpa);
-    cell_printf(row, "%.*s/%.*s", STR_ARG(doc_get_str(target, "kind")),
-                STR_ARG(doc_get_str(target, "name")));
-    cell_str(row, metrics_text(row->arena, &hpa));
-    cell_or(row, scalar_text(row->arena, min), "<unset>");
-    cell_int(row, doc_int(doc_get(&hpa, "spec", "maxReplicas"), 0));
-    cell_int(row, doc_int(doc_get(&hpa, "status", "currentReplicas"), 0));
-    cell_age(row, &hpa);
+    table_cell_name(row, &hpa);
+    table_cell_printf(row, "%.*s/%.*s", STR_ARG(doc_get_str(target, "kind")),
+                      STR_ARG(doc_get_str(target, "name")));
+    table_cell_str(row, metrics_text(row->arena, &hpa));
+    table_cell_or(row, table_scalar_text(row->arena, min), "<unset>");
+    table_cell_int(row, doc_int(doc_get(&hpa, "spec", "maxReplicas"), 0));
+    table_cell_int(row, doc_int(doc_get(&hpa, "status", "currentReplicas"), 0));
+    table_cell_age(row, &hpa);
 }
 
 // ---- Bindings ----
@@ -117,13 +117,13 @@ static const struct api_column binding_columns[] = {
 
 static void fill_binding(struct table_row *row, const struct doc_value *binding) {
     const struct doc_value *ref = doc_get(binding, "roleRef");
-    cell_name(row, binding);
-    cell_printf(row, "%.*s/%.*s", STR_ARG(doc_get_str(ref, "kind")),
-                STR_ARG(doc_get_str(ref, "name")));
-    cell_age(row, binding);
-    cell_str(row, subjects_text(row->arena, binding, "User"));
-    cell_str(row, subjects_text(row->arena, binding, "Group"));
-    cell_str(row, subjects_text(row->arena, binding, "ServiceAccount"));
+    table_cell_name(row, binding);
+    table_cell_printf(row, "%.*s/%.*s", STR_ARG(doc_get_str(ref, "kind")),
+                      STR_ARG(doc_get_str(ref, "name")));
+    table_cell_age(row, binding);
+    table_cell_str(row, subjects_text(row->arena, binding, "User"));
+    table_cell_str(row, subjects_text(row->arena, binding, "Group"));
+    table_cell_str(row, subjects_text(row->arena, binding, "ServiceAccount"));
 }
 
 // ---- Classes ----
@@ -144,39 +144,39 @@ static bool is_default_class(const struct doc_value *class, const char *annotati
 static void fill_storage(struct table_row *row, const struct doc_value *class) {
     struct str name = doc_get_str(class, "metadata", "name");
     bool standard = is_default_class(class, "storageclass.kubernetes.io/is-default-class");
-    cell_str(row, standard ? arena_concat(row->arena, name, STR(" (default)")) : name);
-    cell_str(row, doc_get_str(class, "provisioner"));
-    cell_or(row, doc_get_str(class, "reclaimPolicy"), "Delete");
-    cell_or(row, doc_get_str(class, "volumeBindingMode"), "Immediate");
-    cell_bool(row, doc_bool(doc_get(class, "allowVolumeExpansion"), false));
-    cell_age(row, class);
+    table_cell_str(row, standard ? arena_concat(row->arena, name, STR(" (default)")) : name);
+    table_cell_str(row, doc_get_str(class, "provisioner"));
+    table_cell_or(row, doc_get_str(class, "reclaimPolicy"), "Delete");
+    table_cell_or(row, doc_get_str(class, "volumeBindingMode"), "Immediate");
+    table_cell_bool(row, doc_bool(doc_get(class, "allowVolumeExpansion"), false));
+    table_cell_age(row, class);
 }
 
 static const struct api_column priority_columns[] = {
     COL_NAME, COL_INT("Value"), COL_BOOL("Global-Default"), COL("Age"), COL("PreemptionPolicy")};
 
 static void fill_priority(struct table_row *row, const struct doc_value *class) {
-    cell_name(row, class);
-    cell_int(row, doc_int(doc_get(class, "value"), 0));
-    cell_bool(row, doc_bool(doc_get(class, "globalDefault"), false));
-    cell_age(row, class);
-    cell_str(row, doc_get_str(class, "preemptionPolicy"));
+    table_cell_name(row, class);
+    table_cell_int(row, doc_int(doc_get(class, "value"), 0));
+    table_cell_bool(row, doc_bool(doc_get(class, "globalDefault"), false));
+    table_cell_age(row, class);
+    table_cell_str(row, doc_get_str(class, "preemptionPolicy"));
 }
 
 static const struct api_column runtime_columns[] = {COL_NAME, COL("Handler"), COL("Age")};
 
 static void fill_runtime(struct table_row *row, const struct doc_value *class) {
-    cell_name(row, class);
-    cell_str(row, doc_get_str(class, "handler"));
-    cell_age(row, class);
+    table_cell_name(row, class);
+    table_cell_str(row, doc_get_str(class, "handler"));
+    table_cell_age(row, class);
 }
 
 static const struct api_column lease_columns[] = {COL_NAME, COL("Holder"), COL("Age")};
 
 static void fill_lease(struct table_row *row, const struct doc_value *lease) {
-    cell_name(row, lease);
-    cell_str(row, doc_get_str(lease, "spec", "holderIdentity"));
-    cell_age(row, lease);
+    table_cell_name(row, lease);
+    table_cell_str(row, doc_get_str(lease, "spec", "holderIdentity"));
+    table_cell_age(row, lease);
 }
 
 static const struct api_column attributes_columns[] = {COL_NAME, COL("DriverName"), COL("Age")};
@@ -184,9 +184,9 @@ static const struct api_column attributes_columns[] = {COL_NAME, COL("DriverName
 static void fill_attributes(struct table_row *row, const struct doc_value *class) {
     struct str name = doc_get_str(class, "metadata", "name");
     bool standard = is_default_class(class, "volumeattributesclass.kubernetes.io/is-default-class");
-    cell_str(row, standard ? arena_concat(row->arena, name, STR(" (default)")) : name);
-    cell_str(row, doc_get_str(class, "driverName"));
-    cell_age(row, class);
+    table_cell_str(row, standard ? arena_concat(row->arena, name, STR(" (default)")) : name);
+    table_cell_str(row, doc_get_str(class, "driverName"));
+    table_cell_age(row, class);
 }
 
 // ---- Storage drivers ----
@@ -204,24 +204,26 @@ static const struct api_column driver_columns[] = {
 
 static void fill_driver(struct table_row *row, const struct doc_value *driver) {
     const struct doc_value *spec = doc_get(driver, "spec");
-    struct str tokens = join_items(row->arena, doc_get(spec, "tokenRequests"), "audience", ",");
-    cell_name(row, driver);
-    cell_bool(row, doc_bool(doc_get(spec, "attachRequired"), true));
-    cell_bool(row, doc_bool(doc_get(spec, "podInfoOnMount"), false));
-    cell_bool(row, doc_bool(doc_get(spec, "storageCapacity"), false));
-    cell_or(row, tokens, "<unset>");
-    cell_bool(row, doc_bool(doc_get(spec, "requiresRepublish"), false));
-    cell_or(row, join_items(row->arena, doc_get(spec, "volumeLifecycleModes"), NULL, ","),
-            "<none>");
-    cell_age(row, driver);
+    struct str tokens =
+        table_join_items(row->arena, doc_get(spec, "tokenRequests"), "audience", ",");
+    table_cell_name(row, driver);
+    table_cell_bool(row, doc_bool(doc_get(spec, "attachRequired"), true));
+    table_cell_bool(row, doc_bool(doc_get(spec, "podInfoOnMount"), false));
+    table_cell_bool(row, doc_bool(doc_get(spec, "storageCapacity"), false));
+    table_cell_or(row, tokens, "<unset>");
+    table_cell_bool(row, doc_bool(doc_get(spec, "requiresRepublish"), false));
+    table_cell_or(row,
+                  table_join_items(row->arena, doc_get(spec, "volumeLifecycleModes"), NULL, ","),
+                  "<none>");
+    table_cell_age(row, driver);
 }
 
 static const struct api_column csi_node_columns[] = {COL_NAME, COL_INT("Drivers"), COL("Age")};
 
 static void fill_csi_node(struct table_row *row, const struct doc_value *node) {
-    cell_name(row, node);
-    cell_int(row, (int64_t)doc_len(doc_get(node, "spec", "drivers")));
-    cell_age(row, node);
+    table_cell_name(row, node);
+    table_cell_int(row, (int64_t)doc_len(doc_get(node, "spec", "drivers")));
+    table_cell_age(row, node);
 }
 
 static const struct api_column attachment_columns[] = {
@@ -230,12 +232,12 @@ static const struct api_column attachment_columns[] = {
 
 static void fill_attachment(struct table_row *row, const struct doc_value *attachment) {
     const struct doc_value *spec = doc_get(attachment, "spec");
-    cell_name(row, attachment);
-    cell_str(row, doc_get_str(spec, "attacher"));
-    cell_str(row, doc_get_str(spec, "source", "persistentVolumeName"));
-    cell_str(row, doc_get_str(spec, "nodeName"));
-    cell_bool(row, doc_bool(doc_get(attachment, "status", "attached"), false));
-    cell_age(row, attachment);
+    table_cell_name(row, attachment);
+    table_cell_str(row, doc_get_str(spec, "attacher"));
+    table_cell_str(row, doc_get_str(spec, "source", "persistentVolumeName"));
+    table_cell_str(row, doc_get_str(spec, "nodeName"));
+    table_cell_bool(row, doc_bool(doc_get(attachment, "status", "attached"), false));
+    table_cell_age(row, attachment);
 }
 
 // ---- Webhooks, policies and aggregated APIs ----
@@ -243,9 +245,9 @@ static void fill_attachment(struct table_row *row, const struct doc_value *attac
 static const struct api_column hooks_columns[] = {COL_NAME, COL_INT("Webhooks"), COL("Age")};
 
 static void fill_hooks(struct table_row *row, const struct doc_value *config) {
-    cell_name(row, config);
-    cell_int(row, (int64_t)doc_len(doc_get(config, "webhooks")));
-    cell_age(row, config);
+    table_cell_name(row, config);
+    table_cell_int(row, (int64_t)doc_len(doc_get(config, "webhooks")));
+    table_cell_age(row, config);
 }
 
 static const struct api_column validations_columns[] = {COL_NAME, COL_INT("Validations"),
@@ -256,16 +258,16 @@ static const struct api_column mutations_columns[] = {COL_NAME, COL_INT("Mutatio
 static void fill_rules(struct table_row *row, const struct doc_value *policy) {
     const struct doc_value *param = doc_get(policy, "spec", "paramKind");
     bool mutating = str_starts(row->kind->kind, STR("Mutating"));
-    cell_name(row, policy);
-    cell_int(row,
-             (int64_t)doc_len(doc_get(policy, "spec", mutating ? "mutations" : "validations")));
+    table_cell_name(row, policy);
+    table_cell_int(
+        row, (int64_t)doc_len(doc_get(policy, "spec", mutating ? "mutations" : "validations")));
     if (doc_is(param, DOC_OBJECT)) {
-        cell_printf(row, "%.*s/%.*s", STR_ARG(doc_get_str(param, "apiVersion")),
-                    STR_ARG(doc_get_str(param, "kind")));
+        table_cell_printf(row, "%.*s/%.*s", STR_ARG(doc_get_str(param, "apiVersion")),
+                          STR_ARG(doc_get_str(param, "kind")));
     } else {
-        cell_text(row, "<unset>");
+        table_cell_text(row, "<unset>");
     }
-    cell_age(row, policy);
+    table_cell_age(row, policy);
 }
 
 static const struct api_column rules_binding_columns[] = {COL_NAME, COL("PolicyName"),
@@ -274,18 +276,18 @@ static const struct api_column rules_binding_columns[] = {COL_NAME, COL("PolicyN
 static void fill_rules_binding(struct table_row *row, const struct doc_value *binding) {
     const struct doc_value *ref = doc_get(binding, "spec", "paramRef");
     struct str name = doc_get_str(ref, "name"), ns = doc_get_str(ref, "namespace");
-    cell_name(row, binding);
-    cell_str(row, doc_get_str(binding, "spec", "policyName"));
+    table_cell_name(row, binding);
+    table_cell_str(row, doc_get_str(binding, "spec", "policyName"));
     if (!doc_is(ref, DOC_OBJECT)) {
-        cell_text(row, "<unset>");
+        table_cell_text(row, "<unset>");
     } else if (name.n == 0) {
-        cell_str(row, selector_text(row->arena, doc_get(ref, "selector")));
+        table_cell_str(row, table_selector_text(row->arena, doc_get(ref, "selector")));
     } else if (ns.n) {
-        cell_printf(row, "%.*s/%.*s", STR_ARG(ns), STR_ARG(name));
+        table_cell_printf(row, "%.*s/%.*s", STR_ARG(ns), STR_ARG(name));
     } else {
-        cell_printf(row, "*/%.*s", STR_ARG(name));
+        table_cell_printf(row, "*/%.*s", STR_ARG(name));
     }
-    cell_age(row, binding);
+    table_cell_age(row, binding);
 }
 
 static const struct api_column api_columns[] = {COL_NAME, COL("Service"), COL("Available"),
@@ -303,15 +305,15 @@ static void fill_api(struct table_row *row, const struct doc_value *api) {
             }
         }
     }
-    cell_name(row, api);
+    table_cell_name(row, api);
     if (doc_is(service, DOC_OBJECT)) {
-        cell_printf(row, "%.*s/%.*s", STR_ARG(doc_get_str(service, "namespace")),
-                    STR_ARG(doc_get_str(service, "name")));
+        table_cell_printf(row, "%.*s/%.*s", STR_ARG(doc_get_str(service, "namespace")),
+                          STR_ARG(doc_get_str(service, "name")));
     } else {
-        cell_text(row, "Local");
+        table_cell_text(row, "Local");
     }
-    cell_str(row, available);
-    cell_age(row, api);
+    table_cell_str(row, available);
+    table_cell_age(row, api);
 }
 
 #define HOOKS_GROUP "admissionregistration.k8s.io"

@@ -173,28 +173,28 @@ static void cell_gates(struct table_row *row, const struct doc_value *pod) {
         met += has_condition(pod, type);
     }
     if (doc_len(gates) > 0) {
-        cell_printf(row, "%zu/%zu", met, doc_len(gates));
+        table_cell_printf(row, "%zu/%zu", met, doc_len(gates));
     } else {
-        cell_text(row, "<none>");
+        table_cell_text(row, "<none>");
     }
 }
 
 static void fill_pod(struct table_row *row, const struct doc_value *pod) {
     struct pod_summary pod_summary = summarize_pod(row->arena, pod);
-    cell_name(row, pod);
-    cell_printf(row, "%zu/%zu", pod_summary.ready, pod_summary.total);
-    cell_str(row, pod_summary.status);
+    table_cell_name(row, pod);
+    table_cell_printf(row, "%zu/%zu", pod_summary.ready, pod_summary.total);
+    table_cell_str(row, pod_summary.status);
     if (pod_summary.restarts > 0 && pod_summary.last_restart.n > 0) {
-        struct str ago = age_text(row, pod_summary.last_restart);
-        cell_printf(row, "%lld (%.*s ago)", (long long)pod_summary.restarts, STR_ARG(ago));
+        struct str ago = table_age_text(row, pod_summary.last_restart);
+        table_cell_printf(row, "%lld (%.*s ago)", (long long)pod_summary.restarts, STR_ARG(ago));
     } else {
-        cell_printf(row, "%lld", (long long)pod_summary.restarts);
+        table_cell_printf(row, "%lld", (long long)pod_summary.restarts);
     }
-    cell_age(row, pod);
+    table_cell_age(row, pod);
     struct str ip = doc_get_str(doc_at(doc_get(pod, "status", "podIPs"), 0), "ip");
-    cell_or(row, ip, "<none>");
-    cell_or(row, doc_get_str(pod, "spec", "nodeName"), "<none>");
-    cell_or(row, doc_get_str(pod, "status", "nominatedNodeName"), "<none>");
+    table_cell_or(row, ip, "<none>");
+    table_cell_or(row, doc_get_str(pod, "spec", "nodeName"), "<none>");
+    table_cell_or(row, doc_get_str(pod, "status", "nominatedNodeName"), "<none>");
     cell_gates(row, pod);
 }
 
@@ -204,10 +204,11 @@ static const struct api_column pod_columns[] = {
 };
 
 static void fill_pod_template(struct table_row *row, const struct doc_value *object) {
-    cell_name(row, object);
-    cell_containers(row, doc_get(object, "template", "spec"));
-    struct str labels = labels_text(row->arena, doc_get(object, "template", "metadata", "labels"));
-    cell_or(row, labels, "<none>");
+    table_cell_name(row, object);
+    table_cell_containers(row, doc_get(object, "template", "spec"));
+    struct str labels =
+        table_labels_text(row->arena, doc_get(object, "template", "metadata", "labels"));
+    table_cell_or(row, labels, "<none>");
 }
 
 static const struct api_column pod_template_columns[] = {COL_NAME, COL("Containers"), COL("Images"),
@@ -220,14 +221,14 @@ static int64_t count_of(const struct doc_value *object, const char *part, const 
 }
 
 static void fill_deployment(struct table_row *row, const struct doc_value *object) {
-    cell_name(row, object);
-    cell_printf(row, "%lld/%lld", (long long)count_of(object, "status", "readyReplicas"),
-                (long long)count_of(object, "spec", "replicas"));
-    cell_int(row, count_of(object, "status", "updatedReplicas"));
-    cell_int(row, count_of(object, "status", "availableReplicas"));
-    cell_age(row, object);
-    cell_containers(row, doc_get(object, "spec", "template", "spec"));
-    cell_str(row, selector_text(row->arena, doc_get(object, "spec", "selector")));
+    table_cell_name(row, object);
+    table_cell_printf(row, "%lld/%lld", (long long)count_of(object, "status", "readyReplicas"),
+                      (long long)count_of(object, "spec", "replicas"));
+    table_cell_int(row, count_of(object, "status", "updatedReplicas"));
+    table_cell_int(row, count_of(object, "status", "availableReplicas"));
+    table_cell_age(row, object);
+    table_cell_containers(row, doc_get(object, "spec", "template", "spec"));
+    table_cell_str(row, table_selector_text(row->arena, doc_get(object, "spec", "selector")));
 }
 
 static const struct api_column deployment_columns[] = {
@@ -236,17 +237,17 @@ static const struct api_column deployment_columns[] = {
 };
 
 static void fill_replica_set(struct table_row *row, const struct doc_value *object) {
-    cell_name(row, object);
-    cell_int(row, count_of(object, "spec", "replicas"));
-    cell_int(row, count_of(object, "status", "replicas"));
-    cell_int(row, count_of(object, "status", "readyReplicas"));
-    cell_age(row, object);
-    cell_containers(row, doc_get(object, "spec", "template", "spec"));
+    table_cell_name(row, object);
+    table_cell_int(row, count_of(object, "spec", "replicas"));
+    table_cell_int(row, count_of(object, "status", "replicas"));
+    table_cell_int(row, count_of(object, "status", "readyReplicas"));
+    table_cell_age(row, object);
+    table_cell_containers(row, doc_get(object, "spec", "template", "spec"));
     const struct doc_value *selector = doc_get(object, "spec", "selector");
     if (row->kind->group.n == 0) { // ReplicationController: plain labels
-        cell_or(row, labels_text(row->arena, selector), "<none>");
+        table_cell_or(row, table_labels_text(row->arena, selector), "<none>");
     } else {
-        cell_str(row, selector_text(row->arena, selector));
+        table_cell_str(row, table_selector_text(row->arena, selector));
     }
 }
 
@@ -256,11 +257,11 @@ static const struct api_column replica_set_columns[] = {
 };
 
 static void fill_stateful_set(struct table_row *row, const struct doc_value *object) {
-    cell_name(row, object);
-    cell_printf(row, "%lld/%lld", (long long)count_of(object, "status", "readyReplicas"),
-                (long long)count_of(object, "spec", "replicas"));
-    cell_age(row, object);
-    cell_containers(row, doc_get(object, "spec", "template", "spec"));
+    table_cell_name(row, object);
+    table_cell_printf(row, "%lld/%lld", (long long)count_of(object, "status", "readyReplicas"),
+                      (long long)count_of(object, "spec", "replicas"));
+    table_cell_age(row, object);
+    table_cell_containers(row, doc_get(object, "spec", "template", "spec"));
 }
 
 static const struct api_column stateful_set_columns[] = {
@@ -271,15 +272,15 @@ static void fill_daemon_set(struct table_row *row, const struct doc_value *objec
     static const char *const counts[] = {"desiredNumberScheduled", "currentNumberScheduled",
                                          "numberReady", "updatedNumberScheduled",
                                          "numberAvailable"};
-    cell_name(row, object);
+    table_cell_name(row, object);
     for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
-        cell_int(row, count_of(object, "status", counts[i]));
+        table_cell_int(row, count_of(object, "status", counts[i]));
     }
     const struct doc_value *spec = doc_get(object, "spec", "template", "spec");
-    cell_or(row, labels_text(row->arena, doc_get(spec, "nodeSelector")), "<none>");
-    cell_age(row, object);
-    cell_containers(row, spec);
-    cell_str(row, selector_text(row->arena, doc_get(object, "spec", "selector")));
+    table_cell_or(row, table_labels_text(row->arena, doc_get(spec, "nodeSelector")), "<none>");
+    table_cell_age(row, object);
+    table_cell_containers(row, spec);
+    table_cell_str(row, table_selector_text(row->arena, doc_get(object, "spec", "selector")));
 }
 
 static const struct api_column daemon_set_columns[] = {
@@ -312,10 +313,10 @@ static void fill_revision(struct table_row *row, const struct doc_value *object)
                     ? arena_printf(row->arena, "%s.%.*s/%.*s", lower, STR_ARG(group), STR_ARG(name))
                     : arena_printf(row->arena, "%s/%.*s", lower, STR_ARG(name));
     }
-    cell_name(row, object);
-    cell_str(row, owner);
-    cell_int(row, doc_int(doc_get(object, "revision"), 0));
-    cell_age(row, object);
+    table_cell_name(row, object);
+    table_cell_str(row, owner);
+    table_cell_int(row, doc_int(doc_get(object, "revision"), 0));
+    table_cell_age(row, object);
 }
 
 static const struct api_column revision_columns[] = {COL_NAME, COL("Controller"), COL("Revision"),
@@ -347,29 +348,29 @@ static void cell_duration(struct table_row *row, const struct doc_value *job) {
     struct str completed = doc_get_str(job, "status", "completionTime");
     if (!time_parse(doc_get_str(job, "status", "startTime"), &start) ||
         (completed.n > 0 && !time_parse(completed, &end))) {
-        cell_text(row, "");
+        table_cell_text(row, "");
         return;
     }
-    cell_str(row, duration_human(row->arena, end - start));
+    table_cell_str(row, duration_human(row->arena, end - start));
 }
 
 static void fill_job(struct table_row *row, const struct doc_value *job) {
     const struct doc_value *completions = doc_get(job, "spec", "completions");
     long long done = count_of(job, "status", "succeeded");
     long long parallel = count_of(job, "spec", "parallelism");
-    cell_name(row, job);
-    cell_text(row, job_status(job));
+    table_cell_name(row, job);
+    table_cell_text(row, job_status(job));
     if (!doc_is_null(completions)) {
-        cell_printf(row, "%lld/%lld", done, (long long)doc_int(completions, 0));
+        table_cell_printf(row, "%lld/%lld", done, (long long)doc_int(completions, 0));
     } else if (parallel > 1) {
-        cell_printf(row, "%lld/1 of %lld", done, parallel);
+        table_cell_printf(row, "%lld/1 of %lld", done, parallel);
     } else {
-        cell_printf(row, "%lld/1", done);
+        table_cell_printf(row, "%lld/1", done);
     }
     cell_duration(row, job);
-    cell_age(row, job);
-    cell_containers(row, doc_get(job, "spec", "template", "spec"));
-    cell_str(row, selector_text(row->arena, doc_get(job, "spec", "selector")));
+    table_cell_age(row, job);
+    table_cell_containers(row, doc_get(job, "spec", "template", "spec"));
+    table_cell_str(row, table_selector_text(row->arena, doc_get(job, "spec", "selector")));
 }
 
 static const struct api_column job_columns[] = {
@@ -382,15 +383,17 @@ static void fill_cron_job(struct table_row *row, const struct doc_value *object)
     const struct doc_value *suspend = doc_get(spec, "suspend");
     const struct doc_value *job = doc_get(spec, "jobTemplate", "spec");
     struct str last = doc_get_str(object, "status", "lastScheduleTime");
-    cell_name(row, object);
-    cell_str(row, doc_get_str(spec, "schedule"));
-    cell_or(row, doc_get_str(spec, "timeZone"), "<none>");
-    cell_text(row, doc_is_null(suspend) ? "<unset>" : doc_bool(suspend, false) ? "True" : "False");
-    cell_int(row, (int64_t)doc_len(doc_get(object, "status", "active")));
-    cell_str(row, last.n > 0 ? age_text(row, last) : STR("<none>"));
-    cell_age(row, object);
-    cell_containers(row, doc_get(job, "template", "spec"));
-    cell_str(row, selector_text(row->arena, doc_get(job, "selector")));
+    table_cell_name(row, object);
+    table_cell_str(row, doc_get_str(spec, "schedule"));
+    table_cell_or(row, doc_get_str(spec, "timeZone"), "<none>");
+    table_cell_text(row, doc_is_null(suspend)       ? "<unset>"
+                         : doc_bool(suspend, false) ? "True"
+                                                    : "False");
+    table_cell_int(row, (int64_t)doc_len(doc_get(object, "status", "active")));
+    table_cell_str(row, last.n > 0 ? table_age_text(row, last) : STR("<none>"));
+    table_cell_age(row, object);
+    table_cell_containers(row, doc_get(job, "template", "spec"));
+    table_cell_str(row, table_selector_text(row->arena, doc_get(job, "selector")));
 }
 
 static const struct api_column cron_job_columns[] = {
