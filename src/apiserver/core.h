@@ -17,8 +17,8 @@
 #include "base/vec.h"
 
 enum {
-    APISERVER_CACHE_BYTES = 32 * MIB,   // texts kept in memory when the options do not say
-    APISERVER_HISTORY_BYTES = 16 * MIB, // of texts that only the history holds, roughly
+    APISERVER_CACHE_BYTES = 12 * MIB,  // texts kept in memory when the options do not say
+    APISERVER_HISTORY_BYTES = 6 * MIB, // of texts that only the history holds, roughly
     APISERVER_HISTORY_EVENTS = 16 * 1024,
     APISERVER_BACKLOG_BYTES = 16 * MIB, // a watcher further behind than this is cut off
     APISERVER_WATCHES = 20 * 1000,
@@ -196,6 +196,8 @@ void api_request_from_kube(const struct kube_request *from, struct api_request *
 // set (404 for a path that is not a resource's).
 bool api_request_parse(struct arena *arena, struct str method, struct str path, struct str query,
                        struct api_request *out, struct api_error *error);
+// What is wrong with resourceVersionMatch beside the other options; NULL when nothing is.
+const char *api_request_match_problem(const struct api_request *request);
 // The Accept header: which form the reply has. 406 when none of the offered types can be served.
 bool api_request_accept(struct arena *arena, struct str accept, struct api_request *request,
                         struct api_error *error);
@@ -344,8 +346,8 @@ struct apiserver {
     struct api_life *life; // tells posted callbacks that the server is gone
 
     struct api_history history;
-    struct map *watches;       // by id
-    struct map *local_watches; // those of calls.c
+    struct map *watches;                                // by id
+    struct map *local_watches;                          // those of calls.c
     struct api_watcher *starting_first, *starting_last; // whose first events are due
     bool starting_posted;
     struct loop_timer *watch_timer;
