@@ -103,7 +103,7 @@ static struct doc_value drop_old(struct applying *a, struct doc_value merged) {
 
 static bool check(struct api_op *op, const struct doc_value *config) {
     if (!op->request.field_manager.n) {
-        return api_error_set(&op->error, op->arena, 400, "BadRequest",
+        return api_error_set(&op->error, op->arena, 422, "Invalid",
                              "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required "
                              "value: is required for apply patch");
     }

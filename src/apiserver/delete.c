@@ -57,6 +57,10 @@ bool api_delete_options(struct api_op *op) {
 
 static bool check_preconditions(struct api_op *op, const struct doc_value *object) {
     const struct api_request *request = &op->request;
+    struct str kind = op->kind->group.n
+                          ? arena_printf(op->arena, "%.*s.%.*s", STR_ARG(op->kind->kind),
+                                         STR_ARG(op->kind->group))
+                          : op->kind->kind;
     struct str uid = doc_get_str(object, "metadata", "uid");
     struct str version = doc_get_str(object, "metadata", "resourceVersion");
     struct str name = doc_get_str(object, "metadata", "name");
@@ -65,16 +69,16 @@ static bool check_preconditions(struct api_op *op, const struct doc_value *objec
                              "Operation cannot be fulfilled on %.*s \"%.*s\": the UID in the "
                              "precondition (%.*s) does not match the UID in record (%.*s). The "
                              "object might have been deleted and then recreated",
-                             STR_ARG(op->kind->plural), STR_ARG(name),
-                             STR_ARG(request->precondition_uid), STR_ARG(uid));
+                             STR_ARG(kind), STR_ARG(name), STR_ARG(request->precondition_uid),
+                             STR_ARG(uid));
     }
     if (request->precondition_version.n && !str_eq(request->precondition_version, version)) {
         return api_error_set(&op->error, op->arena, 409, "Conflict",
                              "Operation cannot be fulfilled on %.*s \"%.*s\": the ResourceVersion "
                              "in the precondition (%.*s) does not match the ResourceVersion in "
                              "record (%.*s). The object might have been modified",
-                             STR_ARG(op->kind->plural), STR_ARG(name),
-                             STR_ARG(request->precondition_version), STR_ARG(version));
+                             STR_ARG(kind), STR_ARG(name), STR_ARG(request->precondition_version),
+                             STR_ARG(version));
     }
     return true;
 }
@@ -184,11 +188,25 @@ static struct doc_value mark(struct api_op *op, const struct doc_value *object,
     return value;
 }
 
+static bool may_go(struct api_op *op, const struct doc_value *object) {
+    static const char *const kept[] = {"default", "kube-system", "kube-public"};
+    struct str name = doc_get_str(object, "metadata", "name");
+    for (size_t i = 0; is_core(op->kind, STR("namespaces")) && i < ARRAY_LEN(kept); i++) {
+        if (str_eq_c(name, kept[i])) {
+            return api_error_set(&op->error, op->arena, 403, "Forbidden",
+                                 "namespaces \"%.*s\" is forbidden: this namespace may not be "
+                                 "deleted",
+                                 STR_ARG(name));
+        }
+    }
+    return true;
+}
+
 // *after is a new reference: what is left of the object, or its last state.
 bool api_delete_object(struct api_op *op, struct api_object *old, bool *removed,
                        struct blob **after) {
     const struct doc_value *object = &old->value;
-    if (!check_preconditions(op, object)) {
+    if (!may_go(op, object) || !check_preconditions(op, object)) {
         return false;
     }
     struct doc_value finalizers = finalizers_after(op, object);

@@ -129,6 +129,15 @@ void front_watch_start(struct apiserver_http *front, struct http_exchange *excha
     watch->gvr.resource = arena_dup(arena, op->request.gvr.resource);
     struct api_watch_sink sink = {
         .on_event = on_event, .on_end = on_end, .backlog = backlog, .ctx = watch};
+    const char *problem = api_request_match_problem(&op->request);
+    if (problem) {
+        api_error_set(&op->error, op->arena, 422, "Invalid",
+                      "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: %s", problem);
+        front_reply_error(exchange, &op->error);
+        arena_destroy(arena);
+        api_op_destroy(op);
+        return;
+    }
     watch->id = api_watch_start(front->server, op->arena, &op->request, &sink, &op->error);
     if (!watch->id) {
         front_reply_error(exchange, &op->error);

@@ -61,6 +61,11 @@ static bool check_name(struct api_op *op, struct str name) {
                                         STR_ARG(name)));
     }
     if (str_eq(op->kind->plural, STR("namespaces")) && !op->kind->group.n) {
+        if (str_find_char(name, '.') != STR_NPOS) {
+            return api_invalid(op, name, "FieldValueInvalid", STR("metadata.name"),
+                               arena_printf(arena, "Invalid value: \"%.*s\": must not contain dots",
+                                            STR_ARG(name)));
+        }
         return name_is_dns_label(name) ||
                api_invalid(
                    op, name, "FieldValueInvalid", STR("metadata.name"),
@@ -97,12 +102,18 @@ static bool check_labels(struct api_op *op, struct str name, const struct doc_va
         if (!key_ok || !name_is_label_value(doc_str(value))) {
             return api_invalid(
                 op, name, "FieldValueInvalid", STR("metadata.labels"),
-                arena_printf(op->arena,
-                             "Invalid value: \"%.*s\": %s must consist of alphanumeric characters, "
-                             "'-', '_' or '.', and must start and end with an alphanumeric "
-                             "character, at most 63 characters",
-                             STR_ARG(key_ok ? doc_str(value) : key),
-                             key_ok ? "a valid label must be an empty string or" : "name part"));
+                arena_printf(
+                    op->arena,
+                    "Invalid value: \"%.*s\": %s of alphanumeric characters, "
+                    "'-', '_' or '.', and must start and end with an alphanumeric "
+                    "character (e.g. '%s',  or '%s',  or '%s', regex used for validation is '%s')",
+                    STR_ARG(key_ok ? doc_str(value) : key),
+                    key_ok ? "a valid label must be an empty string or consist"
+                           : "name part must consist",
+                    key_ok ? "MyValue" : "MyName", key_ok ? "my_value" : "my.name",
+                    key_ok ? "12345" : "123-abc",
+                    key_ok ? "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?"
+                           : "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"));
         }
     }
     return true;

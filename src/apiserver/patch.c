@@ -84,6 +84,11 @@ bool api_verb_patch(struct api_op *op) {
     if (!api_body_parse(op, &patch)) {
         return false;
     }
+    if (op->request.patch == KUBE_PATCH_APPLY && doc_is(&patch, DOC_OBJECT) &&
+        (!doc_get_str(&patch, "apiVersion").n || !doc_get_str(&patch, "kind").n)) {
+        return api_error_set(&op->error, op->arena, 400, "BadRequest",
+                             "invalid object type: apiVersion and kind must be set to apply");
+    }
     if (op->request.patch == KUBE_PATCH_APPLY && !api_body_identity(op, op->request.name, &patch)) {
         return false;
     }

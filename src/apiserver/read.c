@@ -223,14 +223,12 @@ static bool read_revision(struct listing *list) {
                              "invalid resource version \"%.*s\"",
                              STR_ARG(request->resource_version));
     }
-    struct str match = request->resource_version_match;
-    bool exact = str_eq(match, STR("Exact"));
-    if (match.n && ((!exact && !str_eq(match, STR("NotOlderThan"))) ||
-                    !request->resource_version.n || (exact && revision == 0))) {
-        return api_error_set(&op->error, op->arena, 400, "BadRequest",
-                             "resourceVersionMatch \"%.*s\" is not valid for resourceVersion "
-                             "\"%.*s\"",
-                             STR_ARG(match), STR_ARG(request->resource_version));
+    bool exact = str_eq(request->resource_version_match, STR("Exact"));
+    const char *problem = api_request_match_problem(request);
+    if (problem) {
+        return api_error_set(&op->error, op->arena, 422, "Invalid",
+                             "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: %s",
+                             problem);
     }
     if (!too_new(op, revision)) {
         return false;
@@ -321,10 +319,6 @@ static bool list_as_objects(struct listing *list) {
 bool api_verb_list(struct api_op *op) {
     struct listing list = {.op = op};
     const struct api_request *request = &op->request;
-    if (request->limit < 0) {
-        return api_error_set(&op->error, op->arena, 400, "BadRequest",
-                             "limit must not be negative");
-    }
     if (!api_selection_parse(op->arena, op->kind, request->label_selector, request->field_selector,
                              &list.selection, &op->error)) {
         return false;

@@ -148,7 +148,10 @@ static bool parse_query(struct arena *arena, struct str query, struct api_reques
             *watch = flag;
         } else if (str_eq(name, STR("dryRun"))) {
             if (!str_eq(value, STR("All"))) {
-                return bad_request(arena, error, "dryRun", value);
+                return api_error_set(error, arena, 422, "Invalid",
+                                     "dryRun: Unsupported value: [\"%.*s\"]: supported values: "
+                                     "\"All\"",
+                                     STR_ARG(value));
             }
             out->dry_run = true;
         } else if (str_eq(name, STR("propagationPolicy"))) {
@@ -210,6 +213,34 @@ bool api_request_parse(struct arena *arena, struct str method, struct str path, 
                              "the server does not allow this method on the requested resource");
     }
     return true;
+}
+
+const char *api_request_match_problem(const struct api_request *request) {
+    struct str match = request->resource_version_match;
+    bool exact = str_eq(match, STR("Exact"));
+    if (request->send_initial_events && !str_eq(match, STR("NotOlderThan"))) {
+        return "Forbidden: sendInitialEvents requires setting resourceVersionMatch to "
+               "NotOlderThan";
+    }
+    if (!match.n) {
+        return NULL;
+    }
+    if (!exact && !str_eq(match, STR("NotOlderThan"))) {
+        return "Unsupported value: supported values: \"Exact\", \"NotOlderThan\", \"\"";
+    }
+    if (request->verb == API_VERB_WATCH) {
+        return request->send_initial_events
+                   ? NULL
+                   : "Forbidden: resourceVersionMatch is forbidden for watch unless "
+                     "sendInitialEvents is provided";
+    }
+    if (!request->resource_version.n) {
+        return "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided";
+    }
+    if (exact && str_eq(request->resource_version, STR("0"))) {
+        return "Forbidden: resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"";
+    }
+    return NULL;
 }
 
 // ---- Headers ----

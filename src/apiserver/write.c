@@ -83,6 +83,12 @@ bool api_body_identity(struct api_op *op, struct str name, struct doc_value *obj
                              "(%.*s)",
                              STR_ARG(given), STR_ARG(name));
     }
+    if (name.n && !given.n && op->request.verb == API_VERB_UPDATE) {
+        return api_error_set(&op->error, op->arena, 400, "BadRequest",
+                             "the name of the object (%.*s based on URL) was undeterminable: name "
+                             "must be provided",
+                             STR_ARG(name));
+    }
     return true;
 }
 
@@ -346,6 +352,11 @@ static bool check_preconditions(struct api_op *op, const struct doc_value *old,
                                 const struct doc_value *object) {
     struct str uid = doc_get_str(object, "metadata", "uid");
     struct str has_uid = doc_get_str(old, "metadata", "uid");
+    if (uid.n && !str_eq(uid, has_uid) && op->request.verb == API_VERB_PATCH) {
+        return api_invalid(
+            op, op->request.name, "FieldValueInvalid", STR("metadata.uid"),
+            arena_printf(op->arena, "Invalid value: \"%.*s\": field is immutable", STR_ARG(uid)));
+    }
     if (uid.n && !str_eq(uid, has_uid)) {
         return api_error_set(&op->error, op->arena, 409, "Conflict",
                              "Operation cannot be fulfilled on %.*s \"%.*s\": Precondition failed: "

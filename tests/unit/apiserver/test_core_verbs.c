@@ -118,7 +118,7 @@ static void metadata_is_the_servers(void **state) {
     assert_string_equal(RIG_TEXT(rig, "status", "replicas"), "(none)");
     assert_int_equal(rig_patch(rig, KUBE_PATCH_MERGE, "apps/v1/deployments", "default", "web",
                                "{\"metadata\":{\"uid\":\"x\"}}"),
-                     409);
+                     422);
 
     // The status has its own way in, and keeps its hands off the rest.
     struct kube_request request = {.verb = KUBE_PATCH,
