@@ -185,6 +185,9 @@ static void add_base_config(struct git_child *child) {
 static const char *add_file(struct git_child *child, const struct git_child_context *context,
                             const char *name, struct str content, struct err *err) {
     if (!child->folder) {
+        if (!folder_make_private(context->secrets, err)) { // it may have been swept away
+            return NULL;
+        }
         char *folder =
             arena_cstr(child->arena, arena_printf(child->arena, "%s/run-XXXXXX", context->secrets));
         if (!mkdtemp(folder)) {
@@ -466,6 +469,8 @@ uint64_t git_child_start(const struct git_child_context *context, const struct g
     }
     argv[n] = NULL;
     uint64_t id = 0;
+    mkdir(context->root, 0700); // all of it may have been deleted meanwhile
+    mkdir(context->home, 0700);
     if (build_env(child, context, err)) {
         struct loop_spawn spec = {.argv = argv,
                                   .env = child->env,

@@ -91,6 +91,7 @@ bool git_access_equal(const struct git_access *a, const struct git_access *b);
 struct git_child_context {
     struct loop *loop;
     const char *self;
+    const char *root;    // of the mirrors
     const char *home;    // an empty folder of our own
     const char *secrets; // a private folder for credentials, in memory where possible
 };

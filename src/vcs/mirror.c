@@ -110,6 +110,12 @@ bool mirror_ensure(const char *dir, struct str url, bool *made, struct err *err)
         return true;
     }
     mirror_remove(dir);
+    size_t slash = str_rfind_char(str_from(dir), '/');
+    if (slash != STR_NPOS && slash > 0 && slash < sizeof path) {
+        memcpy(path, dir, slash);
+        path[slash] = '\0';
+        mkdir(path, 0700); // the folder of all mirrors may have been deleted too
+    }
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
         if (!join(path, dir, folders[i]) || (mkdir(path, 0700) != 0 && errno != EEXIST)) {
             return err_errno(err, errno, "cannot make the mirror %s", dir);

@@ -3,7 +3,10 @@
 // open_tree and read_commit run elsewhere, and they touch nothing but the options and git2.c.
 #include "vcs/internal.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -341,16 +344,36 @@ static void register_metrics(struct git_vcs *vcs, struct metrics *metrics) {
                                        by_revision, NULL);
 }
 
+// Removes what processes that are gone left in `parent`: "<prefix><process id>".
+static void remove_leftovers(const char *parent, struct str prefix) {
+    DIR *dir = opendir(parent);
+    if (!dir) {
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        struct str name = str_from(entry->d_name);
+        int64_t pid;
+        char path[NAME_MAX + 32];
+        if (str_starts(name, prefix) && str_to_int64(str_skip(name, prefix.n), &pid) && pid > 1 &&
+            pid < INT32_MAX && kill((pid_t)pid, 0) != 0 && errno == ESRCH &&
+            snprintf(path, sizeof path, "%.30s/%s", parent, entry->d_name) < (int)sizeof path) {
+            folder_remove(path);
+        }
+    }
+    closedir(dir);
+}
+
 // Credentials lie in files only while a child runs; in memory where the system offers that. What a killed process left
 // there goes at the next start.
 static bool make_secrets_folder(struct git_vcs *vcs, struct err *err) {
     struct str id = str_first(sha256_hex(vcs->arena, str_from(vcs->root)), 16);
+    struct str prefix =
+        arena_printf(vcs->arena, "skiff-git-%u-%.*s-", (unsigned)geteuid(), STR_ARG(id));
+    remove_leftovers("/dev/shm", prefix);
     const char *path =
-        arena_printf(vcs->arena, "/dev/shm/skiff-git-%u-%.*s", (unsigned)geteuid(), STR_ARG(id)).p;
-    folder_remove(path);
+        arena_printf(vcs->arena, "/dev/shm/%.*s%ld", STR_ARG(prefix), (long)getpid()).p;
     if (!folder_make_private(path, NULL)) {
-        path = arena_printf(vcs->arena, "%s/secrets", vcs->root).p;
-        folder_remove(path);
+        path = arena_printf(vcs->arena, "%s/secrets-%ld", vcs->root, (long)getpid()).p;
         if (!folder_make_private(path, err)) {
             return false;
         }
@@ -385,6 +408,7 @@ struct vcs *vcs_create(const struct vcs_options *options, struct err *err) {
     vcs->root = arena_cstr(vcs->arena, str_from(options->dir));
     vcs->context.loop = options->loop;
     vcs->context.self = options->self ? arena_cstr(vcs->arena, str_from(options->self)) : NULL;
+    vcs->context.root = vcs->root;
     vcs->context.home = arena_printf(vcs->arena, "%s/home", vcs->root).p;
     vcs->context.secrets = vcs->context.home;
     bool ok = (mkdir(vcs->root, 0700) == 0 || errno == EEXIST) ||

@@ -224,6 +224,18 @@ static void test_mirror_vanishes(void **state) {
     assert_true(read_path(fixture, url, first.sha, "apps/b.yaml", &err).n > 0);
 }
 
+static void test_everything_vanishes(void **state) {
+    struct fixture *fixture = *state;
+    struct err err = {0};
+    struct answer first = resolve_with(fixture, file_url(fixture), NULL, "main", 0);
+    struct git_vcs *vcs = CONTAINER_OF(fixture->vcs, struct git_vcs, vcs);
+    folder_remove(vcs->root);
+    folder_remove(vcs->context.secrets);
+    struct answer again = resolve_with(fixture, file_url(fixture), NULL, "main", 3600 * 1000);
+    assert_string_equal(again.sha, first.sha);
+    assert_true(read_path(fixture, file_url(fixture), first.sha, "apps/a.yaml", &err).n > 0);
+}
+
 static void overwrite(const char *path, int depth) {
     struct stat st;
     assert_int_equal(lstat(path, &st), 0);
@@ -439,6 +451,7 @@ int main(int argc, char **argv) {
         WITH_FIXTURE(test_shared),
         WITH_FIXTURE(test_age),
         WITH_FIXTURE(test_mirror_vanishes),
+        WITH_FIXTURE(test_everything_vanishes),
         WITH_FIXTURE(test_mirror_damaged),
         WITH_FIXTURE(test_errors),
         WITH_FIXTURE(test_empty_repository),
