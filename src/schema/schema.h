@@ -35,7 +35,10 @@ struct doc_value schema_normalize(struct arena *arena, const struct schema_type 
 struct schema_struct;
 struct schema_struct *schema_struct_compile(const struct doc_value *open_api_v3,
                                             struct err *err); // copies what it needs
-void schema_struct_destroy(struct schema_struct *schema);
+void schema_struct_destroy(struct schema_struct *schema);     // NULL is fine
+AUTO_DEFINE(struct schema_struct, schema_struct_destroy)
+// How many x-kubernetes-validations (CEL) the schema has. They are not evaluated: who accepts a CRD with some says so.
+size_t schema_struct_rule_count(const struct schema_struct *schema);
 struct schema_problem {
     struct str path;    // "spec.replicas"
     struct str message; // as the API server words it
