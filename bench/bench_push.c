@@ -138,6 +138,11 @@ static void on_change(void *ctx, struct str url) {
                              bench);
 }
 
+static void stop(void *ctx) {
+    struct bench *bench = ctx;
+    loop_stop(bench->loop);
+}
+
 static int compare(const void *a, const void *b) {
     double x = *(const double *)a;
     double y = *(const double *)b;
@@ -188,6 +193,13 @@ int main(int argc, char **argv) {
     loop_run(bench.loop);
     print("push (git ended) to file read", bench.total, bench.pushes);
     print("change seen to file read", bench.seen, bench.pushes);
+    bench.vcs->ops->destroy(bench.vcs);
+    loop_timer_destroy(timer);
+    timer = loop_timer_create(bench.loop, stop, &bench);
+    loop_timer_start(timer, 50 * NS_PER_MS); // what still runs ends
+    loop_run(bench.loop);
+    loop_timer_destroy(timer);
+    loop_destroy(bench.loop);
     folder_remove(bench.dir);
     return 0;
 }

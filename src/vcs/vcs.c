@@ -344,7 +344,7 @@ static void register_metrics(struct git_vcs *vcs, struct metrics *metrics) {
                                        by_revision, NULL);
 }
 
-// Removes what processes that are gone left in `parent`: "<prefix><process id>".
+// Removes what processes of ours that are gone left in `parent`: "<prefix>...-<process id>".
 static void remove_leftovers(const char *parent, struct str prefix) {
     DIR *dir = opendir(parent);
     if (!dir) {
@@ -354,7 +354,8 @@ static void remove_leftovers(const char *parent, struct str prefix) {
         struct str name = str_from(entry->d_name);
         int64_t pid;
         char path[NAME_MAX + 32];
-        if (str_starts(name, prefix) && str_to_int64(str_skip(name, prefix.n), &pid) && pid > 1 &&
+        if (str_starts(name, prefix) &&
+            str_to_int64(str_skip(name, str_rfind_char(name, '-') + 1), &pid) && pid > 1 &&
             pid < INT32_MAX && kill((pid_t)pid, 0) != 0 && errno == ESRCH &&
             snprintf(path, sizeof path, "%.30s/%s", parent, entry->d_name) < (int)sizeof path) {
             folder_remove(path);
@@ -369,7 +370,7 @@ static bool make_secrets_folder(struct git_vcs *vcs, struct err *err) {
     struct str id = str_first(sha256_hex(vcs->arena, str_from(vcs->root)), 16);
     struct str prefix =
         arena_printf(vcs->arena, "skiff-git-%u-%.*s-", (unsigned)geteuid(), STR_ARG(id));
-    remove_leftovers("/dev/shm", prefix);
+    remove_leftovers("/dev/shm", str_first(prefix, prefix.n - id.n - 1)); // whatever their folder
     const char *path =
         arena_printf(vcs->arena, "/dev/shm/%.*s%ld", STR_ARG(prefix), (long)getpid()).p;
     if (!folder_make_private(path, NULL)) {
