@@ -21,6 +21,8 @@ struct http_tls {
     bool insecure;
 };
 struct http_target; // connection settings of one server: TLS, proxy, connection limits
+// `max_connections` to its host for short calls, 0: 8; streams have 256 (HTTP/1.1) or 16 (HTTP/2) of their own, or as many as
+// this when it is more. Calls under way keep what they need, so destroying it early is fine.
 struct http_target *http_target_create(const struct http_tls *tls, struct str proxy,
                                        unsigned max_connections);
 void http_target_destroy(struct http_target *target);
@@ -42,7 +44,7 @@ struct http_call {
     const struct http_header *headers;
     size_t header_count;
     struct str body;
-    size_t max_reply;        // 0: LIMIT_HTTP_REPLY
+    size_t max_reply;        // 0: LIMIT_HTTP_REPLY, with on_data none
     int64_t timeout_ns;      // whole call; 0: none
     int64_t idle_timeout_ns; // no byte for so long; 0: none
     bool
@@ -55,8 +57,8 @@ struct http_call {
 };
 
 struct http_client *http_client_create(struct loop *loop);
-void http_client_destroy(
-    struct http_client *client); // cancels what is under way, their done runs before it returns
+// Cancels what is under way; their done runs before it returns. Not from within a callback of a call.
+void http_client_destroy(struct http_client *client);
 // Everything in `call` is copied. Returns an id (never 0); failures to start arrive through `done` too.
 uint64_t http_client_start(struct http_client *client, const struct http_call *call);
 void http_client_cancel(struct http_client *client,

@@ -4,7 +4,7 @@
 // caller called, and libcurl is never entered from one of its own callbacks: starts and cancels wait for the next turn.
 //
 // libcurl limits connections by host for a whole multi handle, so calls share one by their target's limit, and streams
-// have one of their own: a burst of short calls never waits behind a thousand watches.
+// have their own: a burst of short calls never waits behind a thousand watches.
 #define CURL_DISABLE_TYPECHECK 1
 #include <curl/curl.h>
 #include <dlfcn.h>
@@ -50,8 +50,10 @@ struct curl_api {
 
 enum {
     CONNECTIONS_STANDARD = 8, // to one host, short calls
-    // Streams are told apart: an HTTP/1.1 server needs a connection for each watch.
-    CONNECTIONS_STREAMS = 256,
+    // An HTTP/1.1 server needs a connection for each watch; over HTTP/2 a few carry 100 to 250 each, and libcurl would
+    // open as many as it may when many start at once.
+    CONNECTIONS_STREAMS_1 = 256,
+    CONNECTIONS_STREAMS_2 = 16,
     STREAMS_PER_CONNECTION = 1000, // our side of the bargain; servers allow 100 to 250
     CONNECTIONS_KEPT = 256,
     CONNECT_TIMEOUT_MS = 10 * 1000,
@@ -70,7 +72,7 @@ struct engine {
 
 struct group {
     unsigned max_connections;
-    struct engine calls, streams;
+    struct engine calls, streams_1, streams_2;
 };
 
 struct socket_poll {
@@ -385,7 +387,8 @@ static void engine_close(struct engine *engine) {
     loop_timer_destroy(engine->timer);
 }
 
-static struct engine *find_engine(struct http_client *client, const struct call *call) {
+static struct engine *find_engine(struct http_client *client, const struct call *call,
+                                  bool may_share) {
     unsigned max = call->target && call->target->max_connections ? call->target->max_connections
                                                                  : CONNECTIONS_STANDARD;
     struct group *group = NULL;
@@ -398,10 +401,13 @@ static struct engine *find_engine(struct http_client *client, const struct call 
         group = NEW(struct group);
         group->max_connections = max;
         engine_open(client, &group->calls, max);
-        engine_open(client, &group->streams, max > CONNECTIONS_STREAMS ? max : CONNECTIONS_STREAMS);
+        engine_open(client, &group->streams_1,
+                    max > CONNECTIONS_STREAMS_1 ? max : CONNECTIONS_STREAMS_1);
+        engine_open(client, &group->streams_2,
+                    max > CONNECTIONS_STREAMS_2 ? max : CONNECTIONS_STREAMS_2);
         VEC_PUSH(&client->groups, group);
     }
-    return call->stream ? &group->streams : &group->calls;
+    return !call->stream ? &group->calls : may_share ? &group->streams_2 : &group->streams_1;
 }
 
 // ---- Options of a call ----
@@ -561,7 +567,7 @@ static void begin(struct call *call) {
     bool may_share =
         str_starts(call->origin, STR("https:")) && (origin ? origin->http_version != 1 : true);
     set_options(&client->api, call->easy, call, may_share);
-    struct engine *engine = find_engine(client, call);
+    struct engine *engine = find_engine(client, call, may_share);
     CURLMcode code = client->api.multi_add_handle(engine->multi, call->easy);
     if (code != CURLM_OK) {
         fail_call(call, ERR_INTERNAL, "libcurl refused the call");
@@ -640,7 +646,8 @@ void http_client_destroy(struct http_client *client) {
     }
     for (size_t i = 0; i < client->groups.len; i++) {
         engine_close(&client->groups.items[i]->calls);
-        engine_close(&client->groups.items[i]->streams);
+        engine_close(&client->groups.items[i]->streams_1);
+        engine_close(&client->groups.items[i]->streams_2);
         free(client->groups.items[i]);
     }
     for (size_t i = 0; i < client->spare.len; i++) {

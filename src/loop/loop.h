@@ -54,6 +54,8 @@ uint64_t loop_lane_create(struct loop *loop);
 size_t loop_work_pending(const struct loop *loop);
 
 // ---- Descriptors (real loop only) ----
+// NULL when the descriptor cannot be polled (a plain file). Events are level-triggered; an error of a socket arrives as every
+// event asked for and LOOP_HANGUP.
 enum { LOOP_READABLE = 1, LOOP_WRITABLE = 2, LOOP_HANGUP = 4 };
 struct loop_poll *loop_poll_create(struct loop *loop, int fd, void (*fn)(void *ctx, int events),
                                    void *ctx);
