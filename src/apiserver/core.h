@@ -351,6 +351,7 @@ struct apiserver {
     struct api_watcher *starting_first, *starting_last; // whose first events are due
     bool starting_posted;
     struct loop_timer *watch_timer;
+    struct loop_timer *repair_timer; // own writes that failed are tried again
     unsigned dispatching;
     struct api_watcher *dead; // to be freed when no dispatch is under way
 

@@ -54,13 +54,24 @@ int64_t apiserver_revision(const struct apiserver *server) {
     return server->durable;
 }
 
-// ---- Custom kinds ----
+// ---- The server's own writes ----
+static void repair(void *ctx);
+
+// A write of our own that failed (a full disk) is tried again: what it was for is worked out anew.
 static void op_forget(struct api_op *op) {
-    if (op->error.status) {
+    struct apiserver *server = op->server;
+    bool expected = op->error.status == 409 || op->error.status == 404;
+    if (op->error.status && !expected && server->ready) {
         LOG(LOG_WARN, "apiserver", "an internal write failed", "error", op->error.message.p);
+        if (!server->repair_timer) {
+            server->repair_timer = loop_timer_create(server->loop, repair, server);
+        }
+        loop_timer_start(server->repair_timer, 2 * NS_PER_SECOND);
     }
     api_op_destroy(op);
 }
+
+// ---- Custom kinds ----
 
 static void write_crd_status(struct apiserver *server, struct str name,
                              const struct doc_value *status) {
@@ -79,7 +90,7 @@ static void write_crd_status(struct apiserver *server, struct str name,
     api_op_run(op);
 }
 
-static bool read_crd(struct apiserver *server, struct str name, struct str text,
+static void read_crd(struct apiserver *server, struct str name, struct str text,
                      bool write_status) {
     AUTO(arena_destroy) struct arena *arena = arena_create();
     struct doc_value crd;
@@ -87,14 +98,27 @@ static bool read_crd(struct apiserver *server, struct str name, struct str text,
     struct err err = {0};
     if (!doc_parse_json(text, arena, &crd, &err)) {
         LOG(LOG_ERROR, "apiserver", "a stored definition does not parse", "error", err.message);
-        return false;
+        return;
     }
     api_kinds_crd_changed(server->kinds, name, &crd);
     if (write_status &&
         api_crd_status(arena, server->kinds, &crd, loop_wall(server->loop), &status)) {
         write_crd_status(server, name, &status);
     }
-    return true;
+}
+
+// A definition can be durable without its status: the process ended in between.
+static void check_crds(struct apiserver *server) {
+    struct api_collection *crds =
+        api_collection_get(server, STR("apiextensions.k8s.io"), STR("customresourcedefinitions"));
+    struct api_cursor cursor = api_cursor_at(crds, (struct str){NULL, 0});
+    for (struct api_entry *entry; (entry = api_cursor_next(&cursor));) {
+        struct blob *text = api_entry_durable(entry, NULL);
+        if (text) {
+            read_crd(server, api_entry_name(entry), blob_str(text), true);
+        }
+        blob_unref(text);
+    }
 }
 
 void api_crd_committed(struct apiserver *server, const struct api_event *event) {
@@ -162,6 +186,11 @@ static void first_objects(struct apiserver *server) {
     }
 }
 
+static void repair(void *ctx) {
+    first_objects(ctx);
+    check_crds(ctx);
+}
+
 static void register_metrics(struct apiserver *server) {
     static const char *const labels[] = {"verb",        "group", "version", "resource",
                                          "subresource", "code",  NULL};
@@ -200,9 +229,10 @@ struct apiserver *apiserver_create(const struct apiserver_options *options, stru
         return NULL;
     }
     register_metrics(server);
-    first_objects(server);
-    server->controllers = api_controllers_create(server, options);
     server->ready = true;
+    first_objects(server);
+    check_crds(server);
+    server->controllers = api_controllers_create(server, options);
     return server;
 }
 
@@ -235,6 +265,7 @@ void apiserver_destroy(struct apiserver *server) {
     if (server->controllers) {
         api_controllers_destroy(server->controllers);
     }
+    loop_timer_destroy(server->repair_timer);
     api_watches_destroy(server);
     cancel_waiting(server);
     api_groups_destroy(server);

@@ -180,10 +180,16 @@ void store_memory_fail(struct store *store, enum err_code code, unsigned commits
 void store_memory_crash(struct store *base) {
     struct memory_store *store = of(base);
     loop_timer_stop(store->timer);
-    if (store->busy && store->fail_count == 0 && loop_random_below(store->loop, 2) == 0) {
+    if (!store->busy) {
+        return;
+    }
+    if (store->fail_count == 0 && loop_random_below(store->loop, 2) == 0) {
         keep(store);
     }
     pending_free(store);
+    struct err err = {0};
+    err_set(&err, ERR_CANCELLED, "the power went");
+    store->done(store->ctx, &err);
 }
 
 size_t store_memory_rows(const struct store *store) {

@@ -139,6 +139,16 @@ static void work(void *ctx) {
     sem_post(&store->worked);
 }
 
+static void finish_commit(struct sqlite_store *store) {
+    store->busy = false;
+    bool failed = store->error.code != ERR_NONE;
+    if (!failed && store->count) {
+        store->revision = store->changes[store->count - 1].revision;
+    }
+    struct err error = store->error;
+    store->done(store->ctx, failed ? &error : NULL);
+}
+
 static void worked(void *ctx) {
     struct sqlite_store *store = ctx;
     if (store->closed) {
@@ -147,13 +157,7 @@ static void worked(void *ctx) {
         return;
     }
     sem_wait(&store->worked);
-    store->busy = false;
-    bool failed = store->error.code != ERR_NONE;
-    if (!failed && store->count) {
-        store->revision = store->changes[store->count - 1].revision;
-    }
-    struct err error = store->error;
-    store->done(store->ctx, failed ? &error : NULL);
+    finish_commit(store);
 }
 
 static void sqlite_commit(struct store *base, const struct store_change *changes, size_t count,
@@ -230,16 +234,18 @@ static void close_databases(struct sqlite_store *store) {
 
 static void sqlite_close(struct store *base) {
     struct sqlite_store *store = of(base);
-    if (store->busy) {
+    bool on_its_way = store->busy;
+    if (on_its_way) {
         while (sem_wait(&store->worked) != 0 && errno == EINTR) {
         }
+        finish_commit(store);
     }
     close_databases(store);
     store->closed = true;
-    if (!store->busy) {
+    if (!on_its_way) {
         sem_destroy(&store->worked);
         free(store);
-    } // else the worker's message is still on its way and frees it
+    } // else the worker's message frees it
 }
 
 // ---- Opening ----

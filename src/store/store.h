@@ -30,7 +30,8 @@ struct store_ops {
     int64_t (*revision)(
         struct store
             *store); // the newest revision ever committed (deletes count), 0 for a new store
-    void (*close)(struct store *store); // waits for the commit under way
+    void (*close)(
+        struct store *store); // waits for the commit under way, whose `done` runs from inside
 };
 struct store {
     const struct store_ops *ops;

@@ -321,14 +321,28 @@ static void goes_on_after_a_full_disk(void **state) {
     rig_close(rig);
 }
 
+static void stop(void *ctx) {
+    loop_stop(ctx);
+}
+
+static void drain(struct loop *loop) { // the worker's message is still on its way
+    struct loop_timer *timer = loop_timer_create(loop, stop, loop);
+    loop_timer_start(timer, 20000000);
+    loop_run(loop);
+    loop_timer_destroy(timer);
+}
+
 static void closes_during_a_commit(void **state) {
     struct rig *rig = *state;
     rig_open(rig);
     struct blob *value = blob_create(STR("late"));
     struct store_change change = {STR("/core/pods/a/late"), value, 1};
     rig->store->ops->commit(rig->store, &change, 1, committed, rig);
+    rig->code = ERR_INTERNAL;
     rig->store->ops->close(rig->store);
+    assert_int_equal(rig->code, ERR_NONE);
     blob_unref(value);
+    drain(rig->loop);
     loop_destroy(rig->loop);
     rig_open(rig);
     assert_row(rig, "/core/pods/a/late", "late");
