@@ -114,8 +114,8 @@ static size_t delete_objects(struct app_item *item, const struct doc_value *app,
         const struct kube_resource *resource = kube_mapper_find_kind(item->cluster->mapper, gvk);
         if (resource && resource->can_watch) {
             app_cluster_want(item, &resource->gvr);
-            bool unsure = !kube_cache_is_synced(cache, &resource->gvr) &&
-                          !kube_cache_error(cache, &resource->gvr);
+            // A kind that cannot be listed now may hold objects of ours: the finalizer stays until it can.
+            bool unsure = !kube_cache_is_synced(cache, &resource->gvr);
             left += unsure;
             item->waits_for_kinds = item->waits_for_kinds || unsure;
         }
