@@ -129,6 +129,22 @@ static bool make_apply(struct planning *planning, const struct sync_task *task,
     return true;
 }
 
+// Would this sync make the namespace? A dry run of what goes into it could only fail.
+static bool namespace_is_to_come(const struct planning *planning,
+                                 const struct sync_options *options, struct str ns) {
+    struct str destination = doc_get_str(planning->in->app, "spec", "destination", "namespace");
+    if (options->create_namespace && !planning->in->namespace_live && str_eq(ns, destination)) {
+        return true;
+    }
+    for (size_t i = 0; i < planning->compared_count; i++) {
+        const struct app_object *o = planning->compared[i].object;
+        if (str_eq(o->kind, STR("Namespace")) && str_eq(o->name, ns) && o->target && !o->live) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool app_make_call(struct planning *planning, const struct sync_task *task,
                    const struct sync_options *options, struct app_call *out, struct err *err) {
     const struct sync_resource *r = task->resource;
@@ -168,6 +184,12 @@ bool app_make_call(struct planning *planning, const struct sync_task *task,
     }
     if (task->action == SYNC_PRUNE || task->action == SYNC_HOOK_DELETE) {
         make_delete(planning, task, out);
+        return true;
+    }
+    if (options->dry_run && r->is_namespaced && namespace_is_to_come(planning, options, r->ns)) {
+        out->is_noop = true;
+        out->outcome.message =
+            STR("not checked: this sync would create its namespace first (dry run)");
         return true;
     }
     return make_apply(planning, task, options, out, err);

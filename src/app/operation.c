@@ -261,7 +261,8 @@ static void add_namespace(struct stepping *s) {
                                                     .kind = STR("Namespace"),
                                                     .ns = STR(""),
                                                     .name = name,
-                                                    .target = target}));
+                                                    .target = target,
+                                                    .is_prerequisite = true}));
 }
 
 static void gather_resources(struct stepping *s) {

@@ -57,6 +57,10 @@ static void lay_out(struct planner *planner) {
     for (size_t i = 0; i < input->resource_count; i++) {
         const struct sync_resource *resource = &input->resources[i];
         const struct doc_value *target = resource->target;
+        if (resource->is_prerequisite) {
+            add_task(planner, SYNC_APPLY, SYNC_PRE, INT_MIN, resource);
+            continue;
+        }
         if (target && sync_is_hook(target)) {
             lay_out_hook(planner, resource);
             continue;
@@ -208,7 +212,14 @@ static void decide_apply(struct planner *planner, struct group *group,
     if (!resource->is_unknown_kind) {
         VEC_PUSH(&planner->now, *task);
     } else if (is_provided_by_crd(planner, resource)) {
-        wait_for(group, task);
+        if (planner->input->options.dry_run) {
+            struct str message =
+                STR("not checked: this sync would define its kind first (dry run)");
+            VEC_PUSH(&planner->results,
+                     result_for(task, SYNC_RESULT_SYNCED, OPERATION_SUCCEEDED, message));
+        } else {
+            wait_for(group, task);
+        }
     } else {
         struct str message =
             arena_printf(planner->arena,

@@ -47,6 +47,7 @@ struct sync_resource {
     bool modified;                  // target and live differ
     struct health health;           // of the live object
     bool is_namespaced;
+    bool is_prerequisite; // the namespace that CreateNamespace asks for: before every hook and wave
     bool is_unknown_kind; // the cluster does not serve this kind (yet)
 };
 
