@@ -208,6 +208,34 @@ static void test_server_name(void **state) {
     assert_int_equal(rig->error, ERR_INVALID);
 }
 
+static void test_client_certificate(void **state) {
+    struct rig *rig = *state;
+    struct arena *arena = arena_create();
+    struct err err = {0};
+    struct cert_pair ca;
+    struct cert_pair other;
+    struct cert_pair client;
+    struct cert_pair stranger;
+    struct str name = STR("admin");
+    assert_true(cert_create_ca(STR("clients"), arena, &ca, &err));
+    assert_true(cert_create_ca(STR("clients"), arena, &other, &err)); // the same name, another key
+    assert_true(cert_create_server(&ca, &name, 1, arena, &client, &err));
+    assert_true(cert_create_server(&other, &name, 1, arena, &stranger, &err));
+    rig_stop(rig);
+    rig_start(rig, true, &(struct http_server_options){.client_ca = ca.cert});
+    call_with(rig, (struct http_tls){.ca = rig->ca, .cert = client.cert, .key = client.key}, "/x");
+    assert_string_equal(rig->message, "");
+    assert_string_equal(rig->body, "GET|/x||||admin|0");
+    call_with(rig, (struct http_tls){.ca = rig->ca}, "/x"); // without one: no name
+    assert_string_equal(rig->body, "GET|/x|||||0");
+    call_with(rig, (struct http_tls){.ca = rig->ca, .cert = stranger.cert, .key = stranger.key},
+              "/x");
+    if (rig->error == ERR_NONE) { // refused in the handshake, or taken for nobody
+        assert_string_equal(rig->body, "GET|/x|||||0");
+    }
+    arena_destroy(arena);
+}
+
 // ---- The real curl ----
 
 struct command {
@@ -291,6 +319,7 @@ int main(void) {
         PLAIN(test_redirect_elsewhere_without_credentials),
         TLS(test_server_is_verified),
         TLS(test_server_name),
+        TLS(test_client_certificate),
         PLAIN(test_real_curl),
         TLS(test_real_curl),
     };

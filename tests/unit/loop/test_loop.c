@@ -218,9 +218,7 @@ struct job {
 static void job_work(void *ctx) {
     struct job *job = ctx;
     job->overlapped = job->running && atomic_fetch_add(job->running, 1) != 0;
-    volatile uint64_t sum = 0;
-    for (uint64_t i = 0; i < 20000; i++) {
-        sum += i;
+    for (volatile int i = 0; i < 20000; i++) { // long enough for others to overlap, were they let
     }
     job->worked = true;
     if (job->running) {
