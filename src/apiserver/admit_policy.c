@@ -62,9 +62,15 @@ static void check_binding(struct admit *a, const struct doc_value *object) {
 static void update_binding(struct admit *a, const struct doc_value *object,
                            const struct doc_value *old) {
     const struct doc_value *now = doc_get(object, "roleRef");
-    if (!doc_equal(now, doc_get(old, "roleRef"))) {
-        admit_problem_invalid(a, STR("roleRef"), now, "cannot change roleRef");
+    if (doc_equal(now, doc_get(old, "roleRef"))) {
+        return;
     }
+    struct doc_object shown = doc_object_start(a->arena); // with the names of Go's fields
+    doc_object_set_c(&shown, "APIGroup", doc_make_str(doc_get_str(now, "apiGroup")));
+    doc_object_set_c(&shown, "Kind", doc_make_str(doc_get_str(now, "kind")));
+    doc_object_set_c(&shown, "Name", doc_make_str(doc_get_str(now, "name")));
+    struct doc_value value = doc_object_done(&shown);
+    admit_problem_invalid(a, STR("roleRef"), &value, "cannot change roleRef");
 }
 
 static void check_role(struct admit *a, const struct doc_value *object) {
@@ -261,15 +267,8 @@ static void update_storage_class(struct admit *a, const struct doc_value *object
     static const char *const fields[] = {"parameters", "provisioner", "reclaimPolicy",
                                          "volumeBindingMode"};
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-        const struct doc_value *now = doc_find(object, str_from(fields[i]));
-        const struct doc_value *before = doc_find(old, str_from(fields[i]));
-        if ((now || before) && !doc_equal(now, before)) {
-            admit_problem_forbidden(a, str_from(fields[i]),
-                                    i == 0   ? "updates to parameters are forbidden."
-                                    : i == 1 ? "updates to provisioner are forbidden."
-                                    : i == 2 ? "updates to reclaimPolicy are forbidden."
-                                             : "field is immutable");
-        }
+        struct str name = str_from(fields[i]);
+        admit_check_immutable(a, name, doc_find(object, name), doc_find(old, name));
     }
 }
 
