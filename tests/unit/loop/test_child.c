@@ -84,7 +84,7 @@ static void test_input(void **state) {
     memset(text, 'x', n);
     run(o, (struct loop_spawn){.argv = SH("wc -c"), .input = {text, n}});
     free(text);
-    assert_int_equal(atol(o->out), (long)n);
+    assert_int_equal(strtol(o->out, NULL, 10), (long)n);
 }
 
 static void test_input_not_read(void **state) {
@@ -121,7 +121,7 @@ static void test_no_descriptors_leak(void **state) {
     close(fd);
     assert_non_null(strstr(o->out, "0 1 2 "));
     assert_null(strstr(o->out, "3 "));
-    assert_true(atol(strstr(o->out, "0 1 2 ") + 6) <= 1024);
+    assert_true(strtol(strstr(o->out, "0 1 2 ") + 6, NULL, 10) <= 1024);
 }
 
 static void test_own_group_is_killed_by_timeout(void **state) {
@@ -130,7 +130,7 @@ static void test_own_group_is_killed_by_timeout(void **state) {
                                .timeout_ns = 200 * NS_PER_MS});
     assert_int_equal(o->error, ERR_TIMEOUT);
     assert_int_equal(o->status, 128 + SIGKILL);
-    pid_t grandchild = (pid_t)atol(o->out);
+    pid_t grandchild = (pid_t)strtol(o->out, NULL, 10);
     assert_true(grandchild > 0);
     // Gone, or a zombie that the system's first process has yet to collect.
     for (int i = 0; i < 200; i++) {
@@ -184,7 +184,7 @@ static void test_cpu_limit(void **state) {
 static void test_memory_limit(void **state) {
     struct outcome *o = *state;
     run(o, (struct loop_spawn){.argv = SH("ulimit -v"), .max_memory = 512 * MIB});
-    assert_int_equal(atol(o->out), 512 * 1024);
+    assert_int_equal(strtol(o->out, NULL, 10), 512 * 1024);
 }
 
 static void test_missing_program(void **state) {

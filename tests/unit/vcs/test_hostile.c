@@ -124,10 +124,8 @@ static void test_evil_tree(void **state) {
         memcpy(raw + n, names[i].name, names[i].len + 1);
         n += names[i].len + 1;
         for (size_t b = 0; b < 20; b++) {
-            unsigned byte;
             char digits[3] = {blob[2 * b], blob[2 * b + 1], '\0'};
-            assert_int_equal(sscanf(digits, "%2x", &byte), 1);
-            raw[n++] = (char)byte;
+            raw[n++] = (char)strtol(digits, NULL, 16);
         }
         const char *hash[] = {"git",  "-C",          fixture->repo, "hash-object", "-t",
                               "tree", "--literally", "-w",          "--stdin",     NULL};
