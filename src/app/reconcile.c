@@ -331,7 +331,14 @@ static void want_known_kinds(struct gathering *g) {
             bool synced = kube_cache_is_synced(item->cluster->cache, &resource->gvr);
             bool failed = kube_cache_error(item->cluster->cache, &resource->gvr) != NULL;
             g->waits = g->waits || (!synced && !failed);
-            item->waits_for_kinds = item->waits_for_kinds || (!synced && failed);
+            if (!synced && failed) {
+                // Without this kind a comparison would forget what it holds of ours.
+                add_error(g, "ComparisonError",
+                          arena_printf(
+                              g->arena, "failed to list %.*s: %s", STR_ARG(resource->gvr.resource),
+                              kube_cache_error(item->cluster->cache, &resource->gvr)->message)
+                              .p);
+            }
         }
     }
 }
