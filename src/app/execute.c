@@ -225,13 +225,14 @@ static void take_reply(struct app_item *item, size_t index, bool is_retry,
 static void called(void *ctx, const struct kube_reply *reply) {
     struct call_ctx *call = ctx;
     bool alive = app_async_end(&call->async);
+    struct app_controller *controller = call->async.controller;
     struct app_item *item = call->async.item;
     size_t index = call->index;
     bool is_retry = call->is_retry;
     free(call);
     if (alive) {
-        take_reply(item, index, is_retry, reply);
-        app_pump(item->controller);
+        take_reply(item, index, is_retry, reply); // may be the end of the item
+        app_pump(controller);
     }
 }
 
