@@ -190,8 +190,8 @@ static void take_counter(struct client *client, const struct kube_reply *reply,
     }
     int64_t value = reply->error ? -1 : value_in(body);
     // At least what was acknowledged before the question, at most what may have been done before the answer.
-    if (!reply->error && (value < client->value ||
-                          value > crud->counted + crud->perhaps_counted + CLIENTS)) {
+    if (!reply->error &&
+        (value < client->value || value > crud->counted + crud->perhaps_counted + CLIENTS)) {
         world_fail(crud->world, "the counter reads %lld, %lld to %lld were counted",
                    (long long)value, (long long)client->value,
                    (long long)(crud->counted + crud->perhaps_counted + CLIENTS));
