@@ -64,7 +64,19 @@ struct doc_value doc_make_double(struct arena *arena, double d) {
         const char *e = memchr(text, 'e', (size_t)n);
         int exponent = (int)strtol(e + 1, NULL, 10);
         int decimals = precision - exponent;
-        n = snprintf(text, sizeof text, "%.*f", decimals < 0 ? 0 : decimals, d);
+        if (decimals <
+            0) { // the shortest digits, then zeros: "%f" would print digits that a double does not have
+            size_t digits = (size_t)(e - text);
+            char *point = memchr(text, '.', digits);
+            if (point) {
+                memmove(point, point + 1, (size_t)(e - point) - 1);
+                digits--;
+            }
+            memset(text + digits, '0', (size_t)-decimals);
+            n = (int)digits - decimals;
+        } else {
+            n = snprintf(text, sizeof text, "%.*f", decimals, d);
+        }
     } else {
         n = (int)trim_exponent(text, (size_t)n);
     }

@@ -4,7 +4,6 @@
 // and the compact "- " forms follow from it.
 #include "doc/yaml.h"
 
-#include <math.h>
 #include <stdio.h>
 
 #include "base/limits.h"
@@ -359,13 +358,14 @@ static void print_number(struct printer *p, const struct doc_value *v) {
         return;
     }
     double d = doc_double(v, 0);
-    if (d == floor(d) && d >= -9223372036854775808.0 && d < 9223372036854775808.0) {
-        snprintf(text, sizeof text, "%lld", (long long)d);
-    } else if (d == floor(d) && d > 0 && d < 18446744073709551616.0) {
-        snprintf(text, sizeof text, "%llu", (unsigned long long)d);
-    } else {
-        yaml_format_g(d, 64, text);
+    AUTO(arena_destroy) struct arena *arena = arena_create();
+    struct doc_value json = d == 0 ? doc_make_int(0) : doc_make_double(arena, d);
+    struct str digits = doc_number_text(&json, arena);
+    if (doc_is(&json, DOC_INT) || (digits.n < sizeof text && str_to_uint64(digits, &natural))) {
+        print_word(p, arena_cstr(arena, digits));
+        return;
     }
+    yaml_format_g(d, 64, text);
     print_word(p, text);
 }
 

@@ -199,11 +199,7 @@ static bool number_value(struct reader *r, const yaml_event_t *event, double d,
                           line);
     }
     // Through JSON, as the Go tools go: a whole number is an integer again.
-    if (d == floor(d) && d >= -9223372036854775808.0 && d < 9223372036854775808.0) {
-        *out = doc_make_int((int64_t)d);
-    } else {
-        *out = doc_make_double(r->arena, d);
-    }
+    *out = d == 0 ? doc_make_int(0) : doc_make_double(r->arena, d);
     return true;
 }
 
@@ -722,7 +718,8 @@ bool yaml_parse(struct str text, const struct yaml_options *options, struct aren
     if (text.n > LIMIT_YAML_BYTES) {
         return err_set(err, ERR_LIMIT, "yaml: %zu bytes are more than LIMIT_YAML_BYTES", text.n);
     }
-    struct reader r = {.options = options, .arena = arena, .err = err};
+    struct err problem = {0};
+    struct reader r = {.options = options, .arena = arena, .err = &problem};
     if (!yaml_parser_initialize(&r.parser)) {
         return err_set(err, ERR_LIMIT, "out of memory while reading YAML");
     }
@@ -740,8 +737,11 @@ bool yaml_parse(struct str text, const struct yaml_options *options, struct aren
     VEC_FREE(&r.places);
     VEC_FREE(&r.documents);
     yaml_parser_delete(&r.parser);
-    if (!ok && !options->strict && try_json(text, arena, out, count)) {
-        ok = true;
+    if (!ok && problem.code == ERR_INVALID && !options->strict) {
+        ok = try_json(text, arena, out, count);
+    }
+    if (!ok && err) {
+        *err = problem;
     }
     return ok;
 }
