@@ -440,9 +440,9 @@ static void check_finalizers(struct admit *a, const struct doc_value *finalizers
     for (size_t i = 0; i < doc_len(finalizers); i++) {
         const struct doc_value *item = doc_at(finalizers, i);
         check_label_key(a, STR("metadata.finalizers"), doc_str(item));
-        // Only the core group asks for more than a qualified name; a CRD's own clean-up finalizer has no slash.
-        if (!a->kind->custom && a->kind->group.n == 0 &&
-            str_find_char(doc_str(item), '/') == STR_NPOS && !is_choice(doc_str(item), standard)) {
+        // Built-in kinds ask for more than a qualified name; a custom one's clean-up finalizer needs no slash.
+        if (!a->kind->custom && str_find_char(doc_str(item), '/') == STR_NPOS &&
+            !is_choice(doc_str(item), standard)) {
             admit_problem_invalid(
                 a, admit_path_of(a, "metadata.finalizers[%zu]", i), item,
                 "name is neither a standard finalizer name nor is it fully qualified");

@@ -11,6 +11,7 @@ struct decode {
     struct api_error *error;
     struct str *unknown;
     size_t unknown_count, unknown_cap;
+    bool metadata_only; // messages of wrong types name the path below "metadata"
 };
 
 enum { UNKNOWN_MAX = 1000 };
@@ -89,7 +90,10 @@ static bool wrong_type(struct decode *d, const struct schema_at *at, const struc
         break;
     }
     struct str type = go_type(arena, at), path = place_text(arena, place, false);
-    struct str name = last_part(owner ? owner->name : "");
+    struct str name = last_part(owner ? owner->name : ""), first;
+    if (d->metadata_only) {
+        str_cut(path, '.', &first, &path);
+    }
     return refuse(d, arena_printf(arena,
                                   "json: cannot unmarshal %.*s into Go struct field %.*s.%.*s of "
                                   "type %.*s",
@@ -276,7 +280,7 @@ bool api_decode(struct admit *a, struct doc_value *object, struct str **unknown,
 // Custom kinds have a schema for everything but their metadata, which is typed like that of the others.
 bool api_decode_metadata(struct admit *a, struct doc_value *object, struct str **unknown,
                          size_t *count, struct api_error *error) {
-    struct decode d = {.a = a, .error = error};
+    struct decode d = {.a = a, .error = error, .metadata_only = true};
     struct schema_at at = schema_at_type(&schema_meta_v1_ObjectMeta);
     struct place here = {.key = STR("metadata")};
     const struct doc_value *metadata = doc_get(object, "metadata");

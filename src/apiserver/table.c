@@ -220,17 +220,7 @@ static void custom_cell(struct table_row *row, const struct api_column *column,
     }
     const struct doc_value *value = found[0];
     if (str_eq(column->type, STR("string"))) {
-        struct str text = {"", 0};
-        if (count == 1 && doc_is(value, DOC_STRING)) {
-            text = doc_str(value);
-        } else {
-            for (size_t i = 0; i < count; i++) {
-                struct str part = table_scalar_text(row->arena, found[i]);
-                text =
-                    i ? arena_printf(row->arena, "%.*s %.*s", STR_ARG(text), STR_ARG(part)) : part;
-            }
-        }
-        table_cell_str(row, text);
+        table_cell_str(row, table_scalar_text(row->arena, value)); // the first of several
     } else if (str_eq(column->type, STR("date"))) {
         struct str time = doc_str(value);
         int64_t then;

