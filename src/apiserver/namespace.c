@@ -208,7 +208,6 @@ static void look(void *ctx) {
     if (space->outstanding) {
         return;
     }
-    AUTO(arena_destroy) struct arena *arena = arena_create();
     space->left = 0;
     space->failed = false;
     space->outstanding = 1; // holds the round open while lists are started
