@@ -215,6 +215,34 @@ static void retire(struct api_kinds *kinds, size_t at) {
     kinds->crds.len--;
 }
 
+// By group, then name.
+static void insert(struct api_kinds *kinds, struct crd_entry *entry) {
+    size_t at = 0;
+    while (at < kinds->crds.len) {
+        int order = str_cmp(kinds->crds.items[at]->group, entry->group);
+        if (order > 0 || (order == 0 && str_cmp(kinds->crds.items[at]->name, entry->name) > 0)) {
+            break;
+        }
+        at++;
+    }
+    VEC_PUSH(&kinds->crds, entry);
+    memmove(kinds->crds.items + at + 1, kinds->crds.items + at,
+            (kinds->crds.len - 1 - at) * sizeof(entry));
+    kinds->crds.items[at] = entry;
+}
+
+// A definition that went may have set free a name that another one waits for.
+static void retry_conflicts(struct api_kinds *kinds) {
+    for (size_t i = 0; i < kinds->crds.len; i++) {
+        struct crd_entry *waiting = kinds->crds.items[i];
+        if (waiting->conflict_reason.n > 0) {
+            struct crd_entry *entry = crd_entry_create(kinds, waiting->name, waiting->crd);
+            retire(kinds, i);
+            insert(kinds, entry);
+        }
+    }
+}
+
 void api_kinds_crd_changed(struct api_kinds *kinds, struct str crd_name,
                            const struct doc_value *crd) {
     for (size_t i = 0; i < kinds->crds.len; i++) {
@@ -224,20 +252,10 @@ void api_kinds_crd_changed(struct api_kinds *kinds, struct str crd_name,
         }
     }
     if (crd) {
-        struct crd_entry *entry = crd_entry_create(kinds, crd_name, crd);
-        size_t at = 0;
-        while (at < kinds->crds.len) {
-            int order = str_cmp(kinds->crds.items[at]->group, entry->group);
-            if (order > 0 ||
-                (order == 0 && str_cmp(kinds->crds.items[at]->name, entry->name) > 0)) {
-                break;
-            }
-            at++;
-        }
-        VEC_PUSH(&kinds->crds, entry);
-        memmove(kinds->crds.items + at + 1, kinds->crds.items + at,
-                (kinds->crds.len - 1 - at) * sizeof(entry));
-        kinds->crds.items[at] = entry;
+        insert(kinds, crd_entry_create(kinds, crd_name, crd));
+    }
+    if (!crd) {
+        retry_conflicts(kinds);
     }
     rebuild_index(kinds);
 }

@@ -220,8 +220,9 @@ static void test_crd_conflict(void **state) {
     assert_true(str_eq(condition(&status, "Established", "reason"), STR("NotAccepted")));
     // When the first is gone the names are free.
     api_kinds_crd_changed(kinds, STR("foos.example.com"), NULL);
-    api_kinds_crd_changed(kinds, STR("bars.example.com"), &second);
     assert_non_null(api_kinds_find(kinds, STR("example.com"), STR("v1"), STR("bars")));
+    assert_true(api_crd_status(arena, kinds, &second, 0, &status));
+    assert_true(str_eq(condition(&status, "Established", "status"), STR("True")));
 }
 
 static void test_fields(void **state) {
