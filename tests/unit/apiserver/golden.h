@@ -11,8 +11,8 @@
 
 #include "doc/doc.h"
 
-static bool golden_read(struct arena *arena, const char *folder, const char *name, const char *file,
-                        struct doc_value *out) {
+static inline bool golden_read(struct arena *arena, const char *folder, const char *name,
+                               const char *file, struct doc_value *out) {
     char path[1024];
     snprintf(path, sizeof(path), "%s/apiserver/%s/%s/%s", getenv("SKIFF_TEST_DATA"), folder, name,
              file);
@@ -38,7 +38,8 @@ static bool golden_read(struct arena *arena, const char *folder, const char *nam
 }
 
 // Runs `check` on every case; returns how many failed.
-static size_t golden_each(const char *folder, bool (*check)(const char *name), size_t *count) {
+static inline size_t golden_each(const char *folder, bool (*check)(const char *name),
+                                 size_t *count) {
     char path[1024];
     snprintf(path, sizeof(path), "%s/apiserver/%s", getenv("SKIFF_TEST_DATA"), folder);
     struct dirent **entries = NULL;
@@ -56,8 +57,8 @@ static size_t golden_each(const char *folder, bool (*check)(const char *name), s
     return failed;
 }
 
-static bool golden_compare(struct arena *arena, const char *name, const struct doc_value *got,
-                           const struct doc_value *want) {
+static inline bool golden_compare(struct arena *arena, const char *name,
+                                  const struct doc_value *got, const struct doc_value *want) {
     if (doc_equal(got, want)) {
         return true;
     }
