@@ -21,6 +21,15 @@ const char *__lsan_default_suppressions(void) {
            "leak:load_row\n";
 }
 
+static void print_line(void *ctx, struct str line) {
+    fprintf(stderr, "%.*s\n", STR_ARG(str_trim(line)));
+}
+
+static int64_t virtual_time(void *ctx) {
+    struct world *world = ctx;
+    return loop_wall(world->loop);
+}
+
 static bool run_seed(uint64_t seed, const char *only) {
     bool failed = false;
     for (size_t i = 0; i < ARRAY_LEN(scenarios); i++) {
@@ -28,6 +37,7 @@ static bool run_seed(uint64_t seed, const char *only) {
             continue;
         }
         struct world *world = world_create(seed, scenarios[i].with_apps);
+        log_redirect(print_line, virtual_time, world);
         scenarios[i].run(world);
         if (world->failed) {
             fprintf(stderr,
@@ -36,6 +46,7 @@ static bool run_seed(uint64_t seed, const char *only) {
                     (unsigned long long)world->faults.injected, (unsigned long long)seed);
             failed = true;
         }
+        log_redirect(NULL, NULL, NULL);
         world_destroy(world);
     }
     return !failed;
