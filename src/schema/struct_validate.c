@@ -149,62 +149,104 @@ static bool in_range(const struct struct_node *node, const struct doc_value *dat
            fabs(doc_double(data, 0)) <= (double)FLT_MAX;
 }
 
-static bool beyond(const struct doc_value *data, const struct struct_limit *limit, bool exclusive,
-                   bool maximum) {
-    int order;
-    if (doc_is(data, DOC_INT)) { // the limit is cut to an integer, as in Kubernetes
-        int64_t i = doc_int(data, 0);
-        order = i < limit->count ? -1 : i > limit->count;
-    } else {
-        double d = doc_double(data, 0);
-        order = d < limit->number ? -1 : d > limit->number;
-    }
-    return (maximum ? order > 0 : order < 0) || (exclusive && order == 0);
+static void bad_range(struct validator *v, const struct struct_node *node, const struct place *at,
+                      const char *what, struct outcome *out) {
+    struct str name = place_name(v->arena, at);
+    struct str format = node->format;
+    problem_nowhere(v, out,
+                    arena_printf(v->arena, "%s value must be of type %s %s%.*s%s in %.*s", what,
+                                 types_name(node->types),
+                                 format.n ? "with format " : "(default format", STR_ARG(format),
+                                 format.n ? "" : ")", STR_ARG(name)));
 }
 
-static bool is_multiple(const struct doc_value *data, const struct struct_limit *factor) {
-    if (doc_is(data, DOC_INT) && factor->number == floor(factor->number)) {
-        return factor->count != 0 && doc_int(data, 0) % factor->count == 0;
+// Whether data and limit are compared as integers (then the limit is cut to one, as in Kubernetes). A limit of an integer
+// field that is none itself is a problem of its own.
+static bool as_integers(struct validator *v, const struct struct_node *node,
+                        const struct doc_value *data, const struct struct_limit *limit,
+                        const char *what, const struct place *at, struct outcome *out) {
+    bool whole = limit->number == floor(limit->number);
+    if (node->types == STRUCT_INTEGER && !whole) {
+        bad_range(v, node, at, what, out);
+        return false;
+    }
+    return doc_is(data, DOC_INT);
+}
+
+static int compare_limit(const struct doc_value *data, const struct struct_limit *limit,
+                         bool integers) {
+    if (integers) {
+        int64_t i = doc_int(data, 0);
+        return i < limit->count ? -1 : i > limit->count;
     }
     double d = doc_double(data, 0);
-    return is_whole(factor->number < 1 ? 1 / factor->number * d : d / factor->number);
+    return d < limit->number ? -1 : d > limit->number;
 }
 
-static struct str limit_text(struct validator *v, const struct doc_value *data,
-                             const struct struct_limit *limit) {
-    if (doc_is(data, DOC_INT)) {
-        return arena_printf(v->arena, "%lld", (long long)limit->count);
+static struct str limit_text(struct validator *v, const struct struct_limit *limit, bool integers) {
+    return integers ? arena_printf(v->arena, "%lld", (long long)limit->count)
+                    : problem_float(v->arena, limit->number);
+}
+
+static void check_bounds(struct validator *v, const struct struct_node *node,
+                         const struct doc_value *data, const struct place *at,
+                         struct outcome *out) {
+    if (node->minimum.set) {
+        bool exclusive = node->exclusive_minimum;
+        bool ints = as_integers(v, node, data, &node->minimum, "Minimum boundary", at, out);
+        int order = compare_limit(data, &node->minimum, ints);
+        if (order < 0 || (exclusive && order == 0)) {
+            problem_invalid(v, out, at, data, "should be greater than %s%.*s",
+                            exclusive ? "" : "or equal to ",
+                            STR_ARG(limit_text(v, &node->minimum, ints)));
+        }
     }
-    return problem_float(v->arena, limit->number);
+    if (node->maximum.set) {
+        bool exclusive = node->exclusive_maximum;
+        bool ints = as_integers(v, node, data, &node->maximum, "Maximum boundary", at, out);
+        int order = compare_limit(data, &node->maximum, ints);
+        if (order > 0 || (exclusive && order == 0)) {
+            problem_invalid(v, out, at, data, "should be less than %s%.*s",
+                            exclusive ? "" : "or equal to ",
+                            STR_ARG(limit_text(v, &node->maximum, ints)));
+        }
+    }
+}
+
+static void check_multiple(struct validator *v, const struct struct_node *node,
+                           const struct doc_value *data, const struct place *at,
+                           struct outcome *out) {
+    const struct struct_limit *factor = &node->multiple_of;
+    bool ints = as_integers(v, node, data, factor, "MultipleOf", at, out);
+    if (ints ? factor->count <= 0 : factor->number <= 0) {
+        struct doc_value value = doc_make_int(factor->count);
+        value = ints ? value : doc_make_double(v->arena, factor->number);
+        struct str name = place_name(v->arena, at);
+        struct str text = problem_value(v->arena, &value);
+        problem_add(v, out, at, "FieldValueInvalid", "Invalid value", text,
+                    arena_printf(v->arena,
+                                 "factor MultipleOf declared for %.*s must be positive: %.*s",
+                                 STR_ARG(name), STR_ARG(text)));
+        return;
+    }
+    double d = doc_double(data, 0);
+    double times = factor->number < 1 ? 1 / factor->number * d : d / factor->number;
+    if (ints ? doc_int(data, 0) % factor->count != 0 : !is_whole(times)) {
+        problem_invalid(v, out, at, data, "should be a multiple of %.*s",
+                        STR_ARG(limit_text(v, factor, ints)));
+    }
 }
 
 static void check_number(struct validator *v, const struct struct_node *node,
                          const struct doc_value *data, const struct place *at,
                          struct outcome *out) {
     if (!in_range(node, data)) {
-        bool formatted = node->format.n > 0;
-        struct str name = place_name(v->arena, at);
-        struct str detail =
-            arena_printf(v->arena, "Checked value must be of type %s %s%.*s%s in %.*s",
-                         types_name(node->types), formatted ? "with format " : "(default format",
-                         STR_ARG(node->format), formatted ? "" : ")", STR_ARG(name));
-        problem_nowhere(v, out, detail);
+        bad_range(v, node, at, "Checked", out);
     }
-    const struct struct_limit *factor = &node->multiple_of;
-    if (factor->set && factor->number > 0 && !is_multiple(data, factor)) {
-        problem_invalid(v, out, at, data, "should be a multiple of %.*s",
-                        STR_ARG(problem_float(v->arena, factor->number)));
+    if (node->multiple_of.set) {
+        check_multiple(v, node, data, at, out);
     }
-    if (node->minimum.set && beyond(data, &node->minimum, node->exclusive_minimum, false)) {
-        problem_invalid(v, out, at, data, "should be greater than %s%.*s",
-                        node->exclusive_minimum ? "" : "or equal to ",
-                        STR_ARG(limit_text(v, data, &node->minimum)));
-    }
-    if (node->maximum.set && beyond(data, &node->maximum, node->exclusive_maximum, true)) {
-        problem_invalid(v, out, at, data, "should be less than %s%.*s",
-                        node->exclusive_maximum ? "" : "or equal to ",
-                        STR_ARG(limit_text(v, data, &node->maximum)));
-    }
+    check_bounds(v, node, data, at, out);
     out->matches++;
 }
 
