@@ -147,10 +147,12 @@ bool app_autosync(struct planning *planning, struct doc_value *operation) {
     const struct doc_value *last = doc_get(planning->old_status, "operationState");
     struct str attempted = doc_get_str(last, "syncResult", "revision");
     int64_t heal_attempts = 0;
+    struct app_source_spec spec;
+    const struct doc_value *done = doc_get(last, "syncResult", "source");
     bool same_source =
-        doc_is_null(doc_get(last, "syncResult", "source")) ||
-        doc_equal(doc_get(last, "syncResult", "source"), doc_get(in->app, "spec", "source"));
-    if (last && str_eq(attempted, in->revision) && same_source) {
+        doc_is_null(done) || (app_source_of(in->app, &spec, NULL) && doc_equal(done, spec.source));
+    bool was_dry_run = doc_bool(doc_get(last, "operation", "sync", "dryRun"), false);
+    if (last && str_eq(attempted, in->revision) && same_source && !was_dry_run) {
         if (!str_eq(doc_get_str(last, "phase"), STR("Succeeded"))) {
             say(planning, "Failed last sync attempt to", in->revision,
                 doc_get_str(last, "message"));

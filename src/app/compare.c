@@ -71,6 +71,9 @@ static void compare_one(struct planning *planning, struct compared *c,
         c->is_hook = sync_is_hook(&c->target);
         c->is_skipped = sync_is_skipped(&c->target);
     }
+    if (!has_target && has_live) {
+        c->is_hook = sync_is_hook(&c->live); // left Git, but its delete policy decides when it goes
+    }
     if (has_live) {
         c->health = health_assess(&c->live, planning->arena);
         c->counts_for_health = c->health.has;
@@ -96,7 +99,7 @@ static void compare_one(struct planning *planning, struct compared *c,
         }
     }
     bool ignored = !has_target && has_compare_option(&c->live, "IgnoreExtraneous");
-    c->requires_pruning = !has_target && !ignored;
+    c->requires_pruning = !has_target && !ignored && !c->is_hook;
     c->out_of_sync =
         !c->is_hook && !c->is_skipped && !ignored && (!has_target || !has_live || c->modified);
 }

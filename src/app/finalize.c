@@ -95,9 +95,29 @@ static void delete_object(struct app_item *item, const struct kube_cache_ref *re
     send_request(item, item->cluster->client, &request);
 }
 
-// What has "Delete=false" stays behind, as Argo CD leaves it.
-static bool is_kept(const struct doc_value *object) {
-    return sync_has_option(object, "Delete=false");
+// "Delete=false" and "Delete=confirm" of the object, else of the application.
+static bool has_delete_option(const struct doc_value *app, const struct doc_value *object,
+                              const char *option) {
+    if (sync_has_option(object, option)) {
+        return true;
+    }
+    bool own = sync_has_option(object, "Delete=true") || sync_has_option(object, "Delete=false") ||
+               sync_has_option(object, "Delete=confirm");
+    for (DOC_EACH_ITEM(doc_get(app, "spec", "syncPolicy", "syncOptions"), item)) {
+        if (!own && str_eq_c(doc_str(item), option)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// What stays behind, as Argo CD leaves it; what an owner made goes with its owner.
+static bool is_kept(struct app_item *item, const struct doc_value *app, const struct kube_gvr *gvr,
+                    const struct doc_value *object) {
+    return has_delete_option(app, object, "Delete=false") ||
+           doc_len(doc_get(object, "metadata", "ownerReferences")) ||
+           app_settings_excludes(item->controller->settings, gvr->group,
+                                 doc_get_str(object, "kind"), item->cluster->server);
 }
 
 // Starts deletions; the number of objects that are still there.
@@ -108,6 +128,8 @@ static size_t delete_objects(struct app_item *item, const struct doc_value *app,
     struct kube_cache *cache = item->cluster->cache;
     struct kube_cache_ref ref;
     size_t left = 0;
+    bool approved =
+        app_is_deletion_approved(app, doc_get_str(app, "metadata", "deletionTimestamp"));
     for (DOC_EACH_ITEM(doc_get(app, "status", "resources"), entry)) {
         struct kube_gvk gvk = {doc_get_str(entry, "group"), doc_get_str(entry, "version"),
                                doc_get_str(entry, "kind")};
@@ -124,10 +146,11 @@ static size_t delete_objects(struct app_item *item, const struct doc_value *app,
         struct blob *text = kube_cache_text(cache, &ref.gvr, ref.object->ns, ref.object->name);
         struct doc_value object;
         bool known = text && doc_parse_json(blob_str(text), arena, &object, NULL);
-        if (known && !is_kept(&object)) {
+        if (known && !is_kept(item, app, &ref.gvr, &object)) {
             left++;
             bool asked = !doc_is_null(doc_get(&object, "metadata", "deletionTimestamp"));
-            if (!asked && item->deletes_under_way < DELETES_AT_ONCE) {
+            bool may = approved || !has_delete_option(app, &object, "Delete=confirm");
+            if (!asked && may && item->deletes_under_way < DELETES_AT_ONCE) {
                 delete_object(item, &ref, propagation);
             }
         }

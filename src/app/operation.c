@@ -130,7 +130,9 @@ static void resume(struct stepping *s, const struct doc_value *state) {
                                                        : source_of(planning);
     s->is_waiting_for_retry = !doc_is_null(doc_get(state, "finishedAt"));
     s->finished_at = doc_get_str(state, "finishedAt");
-    bool superseded = is_automated(&s->operation) && !str_eq(s->revision, planning->in->revision);
+    // One that is being terminated ends as itself: the newer commit has not been tried.
+    bool superseded = is_automated(&s->operation) && s->phase != OPERATION_TERMINATING &&
+                      !str_eq(s->revision, planning->in->revision);
     if (superseded) {
         // A newer commit takes over an operation that waits; what it did so far counts for the old one only.
         planning->operation_started = true;
@@ -317,6 +319,7 @@ static size_t take_tasks(struct stepping *s, const struct sync_plan *plan) {
 static void step(struct stepping *s) {
     bool terminate = s->phase == OPERATION_TERMINATING;
     s->options = app_sync_options(s->planning, &s->operation);
+    s->options.prune_confirmed = app_is_deletion_approved(s->planning->in->app, s->started_at);
     gather_resources(s);
     // Every round settles at least one task, so this ends; the bound is for the peace of mind.
     for (size_t round = 0; round <= 2 * s->resources.len + 8; round++) {
@@ -397,6 +400,24 @@ static struct doc_value write_state(struct stepping *s) {
     return doc_object_done(&state);
 }
 
+// What cannot be done as asked must not be done otherwise.
+static const char *refusal(const struct doc_value *operation) {
+    const struct doc_value *sync = doc_get(operation, "sync");
+    return !doc_is(sync, DOC_OBJECT) ? "Invalid operation request: no operation specified"
+           : doc_len(doc_get(sync, "manifests"))
+               ? "operation.sync.manifests: this version of Skiff syncs from Git only, not from "
+                 "local manifests"
+           : doc_len(doc_get(sync, "sources")) > 1 || doc_len(doc_get(sync, "revisions")) > 1
+               ? "operation.sync: this version of Skiff takes one source per application"
+               : NULL;
+}
+
+static void refuse(struct stepping *s, const char *why) {
+    s->phase = OPERATION_ERROR;
+    s->message = str_from(why);
+    finish(s);
+}
+
 static void fail_at_once(struct stepping *s) {
     // Asked for, but the desired state is not known: the answer is an error, and nothing live is touched.
     const struct app_plan_input *in = s->planning->in;
@@ -418,7 +439,10 @@ void app_step_operation(struct planning *planning) {
     struct stepping s = {.planning = planning};
     if (begin(&s)) {
         planning->has_operation = true;
-        if (!planning->can_compare) {
+        const char *refused = refusal(&s.operation);
+        if (refused) {
+            refuse(&s, refused);
+        } else if (!planning->can_compare) {
             fail_at_once(&s);
         } else if (retry_is_due(&s)) {
             step(&s);

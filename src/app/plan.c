@@ -57,6 +57,14 @@ bool app_operation_source(const struct doc_value *app, struct app_source_spec *o
     return true;
 }
 
+bool app_is_deletion_approved(const struct doc_value *app, struct str since) {
+    struct str text =
+        doc_get_str(app, "metadata", "annotations", "argocd.argoproj.io/deletion-approved");
+    int64_t approved, began;
+    return str_eq(text, STR("true")) ||
+           (time_parse(text, &approved) && time_parse(since, &began) && approved >= began);
+}
+
 void app_add_event(struct planning *planning, bool warning, const char *reason,
                    struct str message) {
     VEC_PUSH(&planning->events, ((struct app_event){warning, str_from(reason), message}));

@@ -97,6 +97,8 @@ struct app_source_spec {
 // spec.source, or the one entry of spec.sources; InvalidSpecError texts otherwise.
 bool app_source_of(const struct doc_value *app, struct app_source_spec *out,
                    struct err *err) MUST_USE;
+// Was argocd.argoproj.io/deletion-approved set ("true", or a time) since `since`?
+bool app_is_deletion_approved(const struct doc_value *app, struct str since);
 // The source that the operation under way asks for, where it differs from the spec's (rollback, --revision).
 bool app_operation_source(const struct doc_value *app, struct app_source_spec *out);
 

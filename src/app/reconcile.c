@@ -303,6 +303,12 @@ static void take_extra(struct gathering *g, const struct kube_cache_ref *ref, st
         return;
     }
     hold(g->job, text);
+    // What an owner made goes with its owner, and excluded kinds are nobody's business.
+    if (doc_len(doc_get(&live, "metadata", "ownerReferences")) ||
+        app_settings_excludes(g->job->settings, ref->gvr.group, doc_get_str(&live, "kind"),
+                              item->cluster->server)) {
+        return;
+    }
     struct app_object object = {.group = arena_dup(g->arena, ref->gvr.group),
                                 .version = arena_dup(g->arena, ref->gvr.version),
                                 .resource = arena_dup(g->arena, ref->gvr.resource),

@@ -32,7 +32,7 @@ static struct doc_value mask_value(struct masks *masks, const struct doc_value *
         }
         masks->seen[masks->len++] = (struct mask_seen){text, mask};
     }
-    enum { SHORTEST = 8, LONGEST = 32 };
+    enum { SHORTEST = 8, LONGEST = 512 };
     unsigned n = SHORTEST - 1 + mask;
     n = n > LONGEST ? LONGEST : n;
     char *stars = arena_alloc(masks->arena, n + 1);
@@ -44,8 +44,11 @@ static struct doc_value mask_value(struct masks *masks, const struct doc_value *
 static struct doc_value mask_fields(struct masks *masks, struct doc_value object,
                                     const char *field) {
     const struct doc_value *data = doc_get(&object, field);
-    if (!doc_is(data, DOC_OBJECT)) {
+    if (doc_is_null(data)) {
         return object;
+    }
+    if (!doc_is(data, DOC_OBJECT)) { // a mistake, and as secret as what was meant
+        return doc_with(masks->arena, &object, mask_value(masks, data), field);
     }
     struct doc_object masked = doc_object_start(masks->arena);
     for (DOC_EACH_MEMBER(data, i)) {

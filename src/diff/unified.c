@@ -20,9 +20,12 @@ static struct lines split(struct arena *arena, struct str text) {
         count += text.p[i] == '\n';
     }
     struct lines lines = {ARENA_ARRAY(arena, count + 1, struct str), 0};
-    struct str line;
-    while (str_next(&text, '\n', &line)) {
-        lines.items[lines.count++] = line;
+    while (text.n) {
+        // With its line end: a last line without one is another line.
+        size_t end = str_find_char(text, '\n');
+        size_t n = end == STR_NPOS ? text.n : end + 1;
+        lines.items[lines.count++] = str_first(text, n);
+        text = str_skip(text, n);
     }
     return lines;
 }
@@ -123,7 +126,8 @@ static bool print_hunk(const struct lines *a, const struct lines *b, const struc
               buf_add_c(out, " @@\n");
     for (size_t i = last + 1; ok && i-- > first;) {
         struct str line = edits[i].op == INSERT ? b->items[edits[i].b] : a->items[edits[i].a];
-        ok = buf_add_char(out, edits[i].op) && buf_add_str(out, line) && buf_add_char(out, '\n');
+        ok = buf_add_char(out, edits[i].op) && buf_add_str(out, line) &&
+             (str_ends(line, STR("\n")) || buf_add_c(out, "\n\\ No newline at end of file\n"));
     }
     return ok;
 }

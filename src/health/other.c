@@ -45,8 +45,20 @@ struct health health_api_service(const struct doc_value *live, struct arena *are
                      reason_and_message(available, arena));
 }
 
+// autoscaling/v1 has its conditions as JSON in an annotation.
+static const struct doc_value *autoscaler_conditions(const struct doc_value *live,
+                                                     struct arena *arena) {
+    struct str text =
+        doc_get_str(live, "metadata", "annotations", "autoscaling.alpha.kubernetes.io/conditions");
+    struct doc_value *parsed = ARENA_NEW(arena, struct doc_value);
+    struct err err = {0};
+    return text.n && doc_parse_json(text, arena, parsed, &err)
+               ? parsed
+               : doc_get(live, "status", "conditions");
+}
+
 struct health health_autoscaler(const struct doc_value *live, struct arena *arena) {
-    const struct doc_value *conditions = doc_get(live, "status", "conditions");
+    const struct doc_value *conditions = autoscaler_conditions(live, arena);
     if (doc_len(conditions) == 0) {
         return health_is(HEALTH_PROGRESSING, STR("Waiting to Autoscale"));
     }
@@ -69,7 +81,6 @@ struct health health_autoscaler(const struct doc_value *live, struct arena *aren
             return health_is(HEALTH_HEALTHY, doc_get_str(healthy, "message"));
         }
     }
-    (void)arena;
     return health_is(HEALTH_PROGRESSING, STR("Waiting to Autoscale"));
 }
 

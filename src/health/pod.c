@@ -25,19 +25,22 @@ static bool is_bad_reason(struct str reason) {
            str_ends(reason, STR("BackOff"));
 }
 
-static bool find_stuck_container(const struct doc_value *live, struct str *message) {
-    static const char *const lists[] = {"initContainerStatuses", "containerStatuses"};
-    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-        for (DOC_EACH_ITEM(doc_get(live, "status", lists[i]), container)) {
-            const struct doc_value *waiting = doc_get(container, "state", "waiting");
-            if (is_bad_reason(doc_get_str(waiting, "reason"))) {
-                struct str text = doc_get_str(waiting, "message");
-                *message = text.n ? text : doc_get_str(waiting, "reason");
-                return true;
-            }
+// The messages of all of them, as Argo CD joins them.
+static bool find_stuck_container(const struct doc_value *live, struct arena *arena,
+                                 struct str *message) {
+    bool any = false;
+    *message = (struct str){NULL, 0};
+    for (DOC_EACH_ITEM(doc_get(live, "status", "containerStatuses"), container)) {
+        const struct doc_value *waiting = doc_get(container, "state", "waiting");
+        if (is_bad_reason(doc_get_str(waiting, "reason"))) {
+            struct str text = doc_get_str(waiting, "message");
+            text = text.n ? text : doc_get_str(waiting, "reason");
+            *message =
+                any ? arena_printf(arena, "%.*s, %.*s", STR_ARG(*message), STR_ARG(text)) : text;
+            any = true;
         }
     }
-    return false;
+    return any;
 }
 
 static struct str failure_of_container(const struct doc_value *container, struct arena *arena) {
@@ -98,7 +101,7 @@ struct health health_pod(const struct doc_value *live, struct arena *arena) {
     struct str restart = doc_get_str(live, "spec", "restartPolicy");
     struct str message;
     if ((restart.n == 0 || str_eq(restart, STR("Always"))) &&
-        find_stuck_container(live, &message)) {
+        find_stuck_container(live, arena, &message)) {
         return health_is(HEALTH_DEGRADED, message);
     }
     struct str phase = doc_get_str(live, "status", "phase");

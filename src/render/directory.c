@@ -146,6 +146,14 @@ static bool is_wanted(struct walk *walk, struct str path, bool *wanted, struct e
     return true;
 }
 
+// Whether `exclude` names the folder or everything in it.
+static bool is_excluded_folder(const struct walk *walk, struct str path) {
+    struct str below = walk->root.n ? str_skip(path, walk->root.n + 1) : path;
+    struct str inside = arena_printf(walk->arena, "%.*s/", STR_ARG(below));
+    return walk->exclude.n && (glob_match(walk->exclude, below, 0, NULL) ||
+                               glob_match(walk->exclude, inside, 0, NULL));
+}
+
 static bool walk_folder(struct walk *walk, struct str folder, unsigned depth, struct err *err);
 
 static bool walk_entry(struct walk *walk, struct str path, enum file_kind kind, unsigned depth,
@@ -154,7 +162,7 @@ static bool walk_entry(struct walk *walk, struct str path, enum file_kind kind, 
         return walk->recurse ? walk_folder(walk, path, depth + 1, err) : true;
     }
     if (kind == FILE_SUBMODULE) {
-        return !walk->recurse ||
+        return !walk->recurse || is_excluded_folder(walk, path) ||
                err_set(
                    err, ERR_UNSUPPORTED,
                    "%.*s is a Git submodule; submodules are not followed: point an Application at "

@@ -20,11 +20,11 @@ static bool has_file(const struct render_request *request, struct str folder, co
 static bool detect_by_files(const struct render_request *request, const char *block,
                             const char *const *files, bool *found, struct err *err) {
     *found = false;
-    if (doc_get(request->source, block)) {
+    if (!doc_is_null(doc_get(request->source, block))) {
         *found = true;
         return true;
     }
-    if (doc_get(request->source, "directory")) {
+    if (!doc_is_null(doc_get(request->source, "directory"))) {
         return true;
     }
     struct str folder;

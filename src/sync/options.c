@@ -64,6 +64,18 @@ bool sync_has_option(const struct doc_value *object, const char *option) {
     return list_has(annotation(object, ANNOTATION_OPTIONS), str_from(option));
 }
 
+bool sync_is_kept(const struct sync_options *options, const struct doc_value *live) {
+    return sync_has_option(live, "Prune=false") ||
+           (options->keep_all && !sync_has_option(live, "Prune=true") &&
+            !sync_has_option(live, "Prune=confirm"));
+}
+
+bool sync_needs_confirmation(const struct sync_options *options, const struct doc_value *live) {
+    return !options->prune_confirmed && !options->dry_run &&
+           (sync_has_option(live, "Prune=confirm") ||
+            (options->confirm_all && !sync_has_option(live, "Prune=true")));
+}
+
 bool sync_hook_in_phase(const struct doc_value *object, enum sync_phase phase) {
     return list_has(annotation(object, ANNOTATION_HOOK), str_from(sync_phase_name(phase)));
 }
@@ -167,8 +179,7 @@ static bool *find_flag(struct sync_options *options, struct str name) {
 
 static bool is_known_elsewhere(struct str name) {
     // Valid words of Argo CD and of Skiff that other parts read, or that change nothing in a directory sync.
-    static const char *const names[] = {"Prune",
-                                        "Delete",
+    static const char *const names[] = {"Delete",
                                         "SkipDryRunOnMissingResource",
                                         "PrunePropagationPolicy",
                                         "RespectIgnoreDifferences",
@@ -192,7 +203,10 @@ void sync_options_read(const struct doc_value *list, struct sync_options *option
             value = STR("");
         }
         bool *flag = find_flag(options, name);
-        if (flag) {
+        if (str_eq(name, STR("Prune"))) {
+            options->keep_all = str_eq(value, STR("false"));
+            options->confirm_all = str_eq(value, STR("confirm"));
+        } else if (flag) {
             *flag = str_eq(value, STR("true"));
         } else if (unknown && !is_known_elsewhere(name)) {
             *unknown = unknown->n ? arena_printf(arena, "%.*s, %.*s", STR_ARG(*unknown),

@@ -69,7 +69,8 @@ static void lay_out(struct planner *planner) {
             continue;
         }
         if (!target) {
-            if (resource->live) {
+            // A hook that left Git ends by its own delete policy.
+            if (resource->live && !sync_is_hook(resource->live)) {
                 add_task(planner, SYNC_PRUNE, SYNC_MAIN, sync_wave(resource->live), resource);
             }
         } else if (!input->options.apply_out_of_sync_only || resource->modified ||
@@ -193,12 +194,16 @@ static void wait_for(struct group *group, const struct sync_task *task) {
     group->waits_for = group->waits_for ? group->waits_for : task;
 }
 
-static void decide_prune(struct planner *planner, const struct sync_task *task) {
+static void decide_prune(struct planner *planner, struct group *group,
+                         const struct sync_task *task) {
     const struct doc_value *live = task->resource->live;
-    const char *why = sync_has_option(live, "Prune=false") ? "ignored (no prune)"
-                      : !planner->input->options.prune     ? "ignored (requires pruning)"
-                                                           : NULL;
-    if (why) {
+    const struct sync_options *options = &planner->input->options;
+    const char *why = sync_is_kept(options, live) ? "ignored (no prune)"
+                      : !options->prune           ? "ignored (requires pruning)"
+                                                  : NULL;
+    if (!why && sync_needs_confirmation(options, live)) {
+        wait_for(group, task);
+    } else if (why) {
         VEC_PUSH(&planner->results,
                  result_for(task, SYNC_RESULT_PRUNE_SKIPPED, OPERATION_SUCCEEDED, str_from(why)));
     } else {
@@ -238,6 +243,14 @@ static void decide_apply(struct planner *planner, struct group *group,
 static void decide_hook(struct planner *planner, struct group *group,
                         const struct sync_task *task) {
     const struct sync_resource *resource = task->resource;
+    if (resource->live && planner->input->options.dry_run) {
+        // A dry run removes nothing, so waiting for the old one to go would never end.
+        struct str message =
+            STR("not checked: this sync would replace the hook that is there (dry run)");
+        VEC_PUSH(&planner->results,
+                 result_for(task, SYNC_RESULT_SYNCED, OPERATION_SUCCEEDED, message));
+        return;
+    }
     if (resource->live) {
         // Left over from an earlier operation: it goes before the new one is made.
         if (!sync_hook_has_policy(resource->target, "BeforeHookCreation")) {
@@ -336,7 +349,7 @@ static bool start_tasks(struct planner *planner, struct group *group) {
         }
         any = true;
         if (task->action == SYNC_PRUNE) {
-            decide_prune(planner, task);
+            decide_prune(planner, group, task);
         } else if (task->action == SYNC_HOOK_CREATE) {
             decide_hook(planner, group, task);
         } else {
@@ -373,10 +386,13 @@ static struct str waiting_message(const struct planner *planner, const struct gr
                           ? arena_printf(planner->arena, " and %zu more %s", group->waiting - 1,
                                          hook ? "hooks" : "resources")
                           : (struct str){NULL, 0};
-    const char *what = hook                                     ? "completion of hook"
-                       : group->waits_for->action == SYNC_PRUNE ? "deletion of"
-                       : r->is_unknown_kind                     ? "the definition of"
-                                                                : "healthy state of";
+    bool prune = group->waits_for->action == SYNC_PRUNE;
+    bool asked = prune && sync_needs_confirmation(&planner->input->options, r->live);
+    const char *what = hook                 ? "completion of hook"
+                       : asked              ? "pruning confirmation of"
+                       : prune              ? "deletion of"
+                       : r->is_unknown_kind ? "the definition of"
+                                            : "healthy state of";
     return arena_printf(planner->arena, "waiting for %s %.*s/%.*s/%.*s%.*s", what,
                         STR_ARG(r->group), STR_ARG(r->kind), STR_ARG(group->waits_for->hook_name),
                         STR_ARG(more));

@@ -84,7 +84,10 @@ struct sync_task {
 struct sync_options {
     bool prune, dry_run, force, replace, server_side, apply_out_of_sync_only, prune_last, validate,
         create_namespace;
-    bool has_selection; // `selected` names the only objects to touch; hooks do not run
+    bool keep_all;        // Prune=false for the application: nothing is pruned
+    bool confirm_all;     // Prune=confirm for the application
+    bool prune_confirmed; // argocd.argoproj.io/deletion-approved came after the operation began
+    bool has_selection;   // `selected` names the only objects to touch; hooks do not run
     const struct sync_selection { struct str group, kind, ns, name; } * selected;
     size_t selected_count;
 };
