@@ -23,6 +23,7 @@ struct cli_option {
     void *value;          // bool *, struct str *, int64_t *, struct cli_list *
     const char *argument; // shown in the help: "FILE"
     const char *help;     // one sentence; default values stand in it
+    bool *given;          // when not NULL: set when the option was written
 };
 
 // One word of the command line. A command has either children or `run`.
@@ -45,6 +46,8 @@ struct cli {                           // what every command gets
     const char *self;                 // path of this executable
     const struct cli_option *options; // of the command, once parsed; for completion and help
     size_t option_count;
+    // Only asked what options the command has: cli_parse leaves a copy of them in `options` and fails with exit code 0.
+    bool is_probe;
 };
 
 // Parses options anywhere among the arguments ("--name=value", "--name value", "-n value", "--no-name" for flags, "--" ends
@@ -66,7 +69,13 @@ bool cli_read_file(const char *path, size_t max, struct arena *arena, struct str
 // Where the embedded API keeps its data: --data, SKIFF_DATA, XDG_DATA_HOME/skiff, ~/.local/share/skiff.
 struct str cli_data_dir(struct arena *arena, struct str given);
 
-extern const struct cli_command cli_up, cli_controller; // serve.c
-extern const struct cli_command cli_root;               // main table (commands.c)
+extern const struct cli_command cli_up, cli_controller;
+extern const struct cli_command cli_app, cli_kube, cli_repo, cli_cluster, cli_proj;
+extern const struct cli_command cli_version, cli_completion, cli_crds;
+extern const struct cli_command cli_root; // main table (commands.c)
+
+// The options of a command, without running it. They live in cli->arena; their values may not be touched.
+void cli_probe(const struct cli *cli, const struct cli_command *command, const char *path,
+               const struct cli_option **options, size_t *count);
 
 #endif

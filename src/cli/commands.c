@@ -3,9 +3,7 @@
 #include "cli/cli.h"
 
 static const struct cli_command *const commands[] = {
-    &cli_up,
-    &cli_controller,
-    NULL,
+    &cli_up, &cli_controller, &cli_app, &cli_kube, NULL,
 };
 
 const struct cli_command cli_root = {

@@ -28,6 +28,9 @@ static const struct cli_option *find_letter(const struct cli_option *options, si
 
 static bool take(const struct cli *cli, const struct cli_option *option, struct str value,
                  int *exit_code) {
+    if (option->given) {
+        *option->given = true;
+    }
     switch (option->kind) {
     case CLI_FLAG:
         if (!str_eq(value, STR("true")) && !str_eq(value, STR("false"))) {
@@ -109,7 +112,9 @@ static bool short_options(struct scan *scan, struct str word) {
         }
         word = str_skip(word, 1);
         if (option->kind == CLI_FLAG) {
-            *(bool *)option->value = true;
+            if (!take(scan->cli, option, STR("true"), scan->exit_code)) {
+                return false;
+            }
             continue;
         }
         struct str value = str_starts(word, STR("=")) ? str_skip(word, 1) : word;
@@ -126,6 +131,16 @@ bool cli_parse(struct cli *cli, const struct cli_option *options, size_t count, 
     struct scan scan = {cli, options, count, argc, 0, argv, exit_code};
     bool only_words = false;
     *positional = 0;
+    if (cli->is_probe) {
+        struct cli_option *copy = ARENA_ARRAY(cli->arena, count, struct cli_option);
+        for (size_t i = 0; i < count; i++) {
+            copy[i] = options[i];
+        }
+        cli->options = copy;
+        cli->option_count = count;
+        *exit_code = EXIT_DONE;
+        return false;
+    }
     cli->options = options;
     cli->option_count = count;
     for (; scan.at < argc; scan.at++) {
@@ -153,13 +168,28 @@ bool cli_parse(struct cli *cli, const struct cli_option *options, size_t count, 
     return true;
 }
 
+void cli_probe(const struct cli *cli, const struct cli_command *command, const char *path,
+               const struct cli_option **options, size_t *count) {
+    struct cli probe = {.command = command,
+                        .program = cli->program,
+                        .path = path,
+                        .arena = cli->arena,
+                        .self = cli->self,
+                        .is_probe = true};
+    if (command->run) {
+        command->run(&probe, 0, NULL);
+    }
+    *options = probe.options;
+    *count = probe.option_count;
+}
+
 static void print_option(const struct cli_option *option) {
-    char left[64];
+    char left[80];
     snprintf(left, sizeof left, "%c%c%s --%s%s%s", option->letter ? '-' : ' ',
              option->letter ? option->letter : ' ', option->letter ? "," : " ", option->name,
              option->argument && option->kind != CLI_FLAG ? " " : "",
              option->argument && option->kind != CLI_FLAG ? option->argument : "");
-    printf("  %-32s %s\n", left, option->help);
+    printf("  %-36s %s\n", left, option->help);
 }
 
 void cli_help(const struct cli *cli, const struct cli_option *options, size_t count) {
@@ -184,6 +214,6 @@ void cli_help(const struct cli *cli, const struct cli_option *options, size_t co
         for (size_t i = 0; i < count; i++) {
             print_option(&options[i]);
         }
-        printf("  %-32s %s\n", "    --help", "Print this help.");
+        printf("  %-36s %s\n", "    --help", "Print this help.");
     }
 }
