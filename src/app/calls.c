@@ -145,6 +145,30 @@ static bool namespace_is_to_come(const struct planning *planning,
     return false;
 }
 
+// Nothing is deleted that does not carry our mark, whatever the reason.
+static bool may_touch(const struct planning *planning, const struct sync_task *task,
+                      const struct compared *c, const struct sync_options *options,
+                      struct err *err) {
+    const struct sync_resource *r = task->resource;
+    bool deletes = task->action == SYNC_PRUNE || task->action == SYNC_HOOK_DELETE;
+    struct str owner = deletes ? app_tracking_owner(r->live, planning->in->settings->tracking,
+                                                    r->group, planning->arena)
+                               : (struct str){NULL, 0};
+    if (deletes && !str_eq(owner, planning->instance)) {
+        return err_set(err, ERR_FORBIDDEN,
+                       "%.*s %.*s is there already and is not tracked by this application: delete "
+                       "it by hand, or give the manifest another name",
+                       STR_ARG(r->kind), STR_ARG(r->name));
+    }
+    if (!deletes && c && c->shared_with.n && options->fail_on_shared) {
+        return err_set(err, ERR_FORBIDDEN,
+                       "Shared resource found: %.*s/%.*s is part of application %.*s "
+                       "(FailOnSharedResource=true)",
+                       STR_ARG(r->kind), STR_ARG(r->name), STR_ARG(c->shared_with));
+    }
+    return true;
+}
+
 bool app_make_call(struct planning *planning, const struct sync_task *task,
                    const struct sync_options *options, struct app_call *out, struct err *err) {
     const struct sync_resource *r = task->resource;
@@ -181,6 +205,9 @@ bool app_make_call(struct planning *planning, const struct sync_task *task,
         return err_set(err, ERR_FORBIDDEN, "namespace %.*s is not permitted in project '%.*s'",
                        STR_ARG(r->ns),
                        STR_ARG(doc_get_str(planning->in->project, "metadata", "name")));
+    }
+    if (!may_touch(planning, task, c, options, err)) {
+        return false;
     }
     if (task->action == SYNC_PRUNE || task->action == SYNC_HOOK_DELETE) {
         make_delete(planning, task, out);

@@ -81,6 +81,11 @@ static void compare_one(struct planning *planning, struct compared *c,
         c->health = (struct health){.has = true, .code = HEALTH_MISSING};
         c->counts_for_health = health_has_assessment(object->group, object->kind);
     }
+    if (has_target && has_live) {
+        struct str owner = app_tracking_owner(&c->live, planning->in->settings->tracking,
+                                              object->group, planning->arena);
+        c->shared_with = str_eq(owner, planning->instance) ? (struct str){NULL, 0} : owner;
+    }
     const struct doc_value *noted = has_target ? &c->target : &c->live;
     if (str_eq(
             doc_get_str(noted, "metadata", "annotations", "argocd.argoproj.io/ignore-healthcheck"),

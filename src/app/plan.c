@@ -135,6 +135,19 @@ static void make_patch(struct planning *planning) {
                      doc_get_str(&status, "health", "status"));
 }
 
+static void warn_of_sharing(struct planning *planning) {
+    for (size_t i = 0; i < planning->compared_count; i++) {
+        const struct compared *c = &planning->compared[i];
+        if (c->shared_with.n) {
+            app_add_condition(planning, "SharedResourceWarning",
+                              arena_printf(planning->arena,
+                                           "%.*s/%.*s is part of applications %.*s and %.*s",
+                                           STR_ARG(c->object->kind), STR_ARG(c->object->name),
+                                           STR_ARG(planning->instance), STR_ARG(c->shared_with)));
+        }
+    }
+}
+
 void app_plan(const struct app_plan_input *input, struct arena *arena, struct app_plan *out) {
     *out = (struct app_plan){0};
     struct planning planning = {.in = input, .arena = arena, .out = out};
@@ -151,6 +164,7 @@ void app_plan(const struct app_plan_input *input, struct arena *arena, struct ap
     for (size_t i = 0; i < input->warning_count; i++) {
         app_add_condition(&planning, input->warnings[i].type, input->warnings[i].message);
     }
+    warn_of_sharing(&planning); // after the operation: a warning does not stop it
     make_patch(&planning);
     out->sync_status = str_from(planning.sync_status);
     out->health_status = str_from(health_code_name(planning.health));

@@ -14,6 +14,7 @@ struct compared { // one app_object after comparison
     bool out_of_sync, requires_pruning;
     struct health health;
     bool counts_for_health;
+    struct str shared_with; // another application whose mark the live object carries
 };
 
 // State of one planning; on the stack of app_plan.

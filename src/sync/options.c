@@ -168,6 +168,7 @@ static bool *find_flag(struct sync_options *options, struct str name) {
         {"PruneLast", &options->prune_last},
         {"Validate", &options->validate},
         {"CreateNamespace", &options->create_namespace},
+        {"FailOnSharedResource", &options->fail_on_shared},
     };
     for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
         if (str_eq_c(name, flags[i].name)) {
@@ -183,7 +184,6 @@ static bool is_known_elsewhere(struct str name) {
                                         "SkipDryRunOnMissingResource",
                                         "PrunePropagationPolicy",
                                         "RespectIgnoreDifferences",
-                                        "FailOnSharedResource",
                                         "ClientSideApplyMigration",
                                         "SelfHeal",
                                         "SelfHealGracePeriod"};

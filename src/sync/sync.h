@@ -83,7 +83,7 @@ struct sync_task {
 
 struct sync_options {
     bool prune, dry_run, force, replace, server_side, apply_out_of_sync_only, prune_last, validate,
-        create_namespace;
+        create_namespace, fail_on_shared;
     bool keep_all;        // Prune=false for the application: nothing is pruned
     bool confirm_all;     // Prune=confirm for the application
     bool prune_confirmed; // argocd.argoproj.io/deletion-approved came after the operation began
