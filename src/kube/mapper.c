@@ -388,6 +388,11 @@ void kube_mapper_destroy(struct kube_mapper *mapper) {
     if (mapper->reading) {
         mapper->reading->mapper = NULL; // its answers free it
     }
+    struct err err = {0};
+    err_set(&err, ERR_CANCELLED, "discovery was cancelled");
+    for (size_t i = 0; i < mapper->waiters.len; i++) {
+        mapper->waiters.items[i].done(mapper->waiters.items[i].ctx, &err); // it owns its ctx
+    }
     kube_set_fini(&mapper->by_kind);
     VEC_FREE(&mapper->waiters);
     arena_destroy(mapper->arena);

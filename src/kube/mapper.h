@@ -18,6 +18,7 @@ struct kube_resource {
 
 struct kube_mapper;
 struct kube_mapper *kube_mapper_create(struct kube_client *client);
+// Whoever still waits for a reading is told ERR_CANCELLED now; those callbacks must not touch the mapper.
 void kube_mapper_destroy(struct kube_mapper *mapper);
 // Reads discovery again; one reading at a time, callers meanwhile share it. On failure the old content stays.
 void kube_mapper_refresh(struct kube_mapper *mapper,
