@@ -13,13 +13,15 @@ all: $(BUILD)/build.ninja
 	@ln -sf src/skiff $(BUILD)/skiff
 
 $(BUILD)/build.ninja:
-	@$(MESON) setup $(BUILD) >/dev/null
+	@$(MESON) setup $(BUILD) >$(BUILD).log || { tail -n 20 $(BUILD).log; rm -f $(BUILD).log; exit 1; }
+	@rm -f $(BUILD).log
 
 demo: all
 	tools/demo.sh $(BUILD)/skiff
 
 # Everything in minutes: style and layers, unit tests, golden folders, seeds of the fuzzers, simulation, end to end.
 test: all
+	@$(MESON) configure $(BUILD) -Dtests=enabled
 	tools/run-tests.sh $(BUILD)
 
 check: $(BUILD)/build.ninja
