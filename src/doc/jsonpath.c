@@ -32,7 +32,7 @@ static bool add(struct eval *e, struct values *values, const struct doc_value *v
         return err_set(e->err, ERR_LIMIT, "jsonpath: more than LIMIT_JSONPATH_WORK values");
     }
     if (values->len == values->cap) {
-        uint32_t cap = values->cap ? values->cap * 2 : 4;
+        uint32_t cap = values->cap ? values->cap * 2 : 1;
         values->items = arena_grow(e->arena, (void *)values->items, values->cap * sizeof(void *),
                                    cap * sizeof(void *));
         values->cap = cap;

@@ -18,7 +18,7 @@ struct yaml_place {
 struct yaml_document {
     struct doc_value root;     // DOC_NULL for an empty document
     uint32_t line;             // where its first node starts
-    struct yaml_place *places; // of every value, sorted by address; for yaml_place_of
+    struct yaml_place *places; // of every value, for yaml_place_of
     size_t place_count;
 };
 

@@ -79,6 +79,27 @@ static bool is_printable(uint32_t c) {
            (c >= 0xE000 && c <= 0xFFFD && c != 0xFEFF);
 }
 
+// Most texts of Kubernetes objects: letters, digits and a few signs that mean nothing to YAML inside of a word.
+static bool is_simple(struct str s) {
+    static const bool INSIDE[256] = {
+        ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['_'] = true,
+        ['-'] = true,         ['.'] = true,         ['/'] = true,         ['+'] = true,
+        ['='] = true,         ['('] = true,         [')'] = true,         [';'] = true,
+        ['$'] = true,         ['~'] = true,         ['^'] = true,         ['<'] = true};
+    char first = s.n ? s.p[0] : '-';
+    if (first == '-' || first == '.' || !INSIDE[(unsigned char)first]) {
+        return false;
+    }
+    for (size_t i = 1; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        bool colon = c == ':' && i + 1 < s.n && INSIDE[(unsigned char)s.p[i + 1]];
+        if (!INSIDE[c] && !colon) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool starts_with_indicator(struct str s, bool blank_follows) {
     if (s.n >= 3 && (memcmp(s.p, "---", 3) == 0 || memcmp(s.p, "...", 3) == 0)) {
         return true;
@@ -316,6 +337,23 @@ static enum style choose_style(struct str s, const struct analysis *a, bool simp
     return style;
 }
 
+static void print_simple(struct printer *p, struct str s) {
+    bool plain = yaml_resolve(s, YAML_KUBERNETES).tag == YAML_TAG_STR && !yaml_is_base60(s);
+    if (!p->whitespace) {
+        put(p, ' ');
+    }
+    if (!plain) {
+        put(p, '"');
+    }
+    p->ok = buf_add_str(p->out, s) && p->ok;
+    p->column += (int)(s.n < INT32_MAX / 2 ? s.n : INT32_MAX / 2);
+    if (!plain) {
+        put(p, '"');
+    }
+    p->whitespace = false;
+    p->indention = false;
+}
+
 static void print_text(struct printer *p, struct str s, const struct analysis *a, bool simple_key) {
     int saved = p->indent;
     p->indent = p->indent < 0 ? BEST_INDENT : p->indent + BEST_INDENT;
@@ -340,9 +378,9 @@ static void print_word(struct printer *p, const char *word) {
     if (!p->whitespace) {
         put(p, ' ');
     }
-    for (; *word; word++) {
-        put(p, *word);
-    }
+    size_t n = strlen(word);
+    p->ok = buf_add(p->out, word, n) && p->ok;
+    p->column += (int)n;
     p->whitespace = false;
     p->indention = false;
 }
@@ -465,6 +503,11 @@ static void print_node(struct printer *p, const struct doc_value *v, bool mappin
                        unsigned depth);
 
 static void print_key(struct printer *p, struct str key, bool *simple) {
+    if (is_simple(key) && key.n <= LONGEST_SIMPLE_KEY) {
+        *simple = true;
+        print_simple(p, key);
+        return;
+    }
     struct analysis a = analyze(key);
     *simple = !a.multiline && key.n <= LONGEST_SIMPLE_KEY;
     if (!*simple) {
@@ -536,6 +579,10 @@ static void print_node(struct printer *p, const struct doc_value *v, bool mappin
         print_number(p, v);
         break;
     case DOC_STRING: {
+        if (is_simple(doc_str(v))) {
+            print_simple(p, doc_str(v));
+            break;
+        }
         struct analysis a = analyze(doc_str(v));
         print_text(p, doc_str(v), &a, false);
         break;

@@ -685,6 +685,16 @@ static bool read_stream(struct reader *r) {
     }
 }
 
+// Arenas hand out rising addresses for long stretches, so most documents are in order already.
+static void sort_places(struct yaml_place *places, size_t count) {
+    for (size_t i = 1; i < count; i++) {
+        if (compare_places(&places[i - 1], &places[i]) > 0) {
+            qsort(places, count, sizeof *places, compare_places);
+            return;
+        }
+    }
+}
+
 static struct yaml_document *finish_documents(struct reader *r) {
     size_t count = r->documents.len;
     struct yaml_document *out = ARENA_ARRAY(r->arena, count ? count : 1, struct yaml_document);
@@ -692,7 +702,7 @@ static struct yaml_document *finish_documents(struct reader *r) {
         out[i] = r->documents.items[i];
         if (out[i].place_count) {
             out[i].places[0].value = &out[i].root;
-            qsort(out[i].places, out[i].place_count, sizeof *out[i].places, compare_places);
+            sort_places(out[i].places + 1, out[i].place_count - 1);
         }
     }
     return out;
@@ -750,8 +760,9 @@ void yaml_place_of(const struct yaml_document *document, const struct doc_value 
                    uint32_t *line, uint32_t *column) {
     *line = 0;
     *column = 0;
-    size_t low = 0;
-    size_t high = document->place_count;
+    // The root comes first, the others are sorted by address.
+    size_t low = value == &document->root ? 0 : 1;
+    size_t high = low == 0 ? 0 : document->place_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if ((uintptr_t)document->places[middle].value < (uintptr_t)value) {
