@@ -5,7 +5,7 @@
 set -u
 cd "$(dirname "$0")/../.."
 . tests/e2e/lib.sh
-command -v kubectl >/dev/null || { skip apps "no kubectl in the PATH"; exit 0; }
+kubectl_is_new || { skip apps "kubectl 1.30 or later is not in the PATH"; exit 0; }
 start_skiff
 repo=$work/repo
 new_repo "$repo"

@@ -89,6 +89,11 @@ new_repo() { # PATH: an empty repository on branch main
 commit() { # PATH MESSAGE
     git -C "$1" add -A && git -C "$1" commit -qm "$2"
 }
+kubectl_is_new() { # 1.30 or later; older ones do not leave validation to the server
+    command -v kubectl >/dev/null || return 1
+    minor=$(kubectl version --client -o json 2>/dev/null | sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p' | head -n 1)
+    [ "${minor:-0}" -ge 30 ]
+}
 finish() {
     [ $failures = 0 ] || { echo "--- the end of the log:"; tail -n 20 "$work/skiff.log"; }
     exit $((failures > 0))
