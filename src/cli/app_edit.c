@@ -242,11 +242,10 @@ static int run_set(struct cli *cli, int argc, char **argv) {
               app_spec_apply(&spec, c.arena, &app, &changed, &err) &&
               (!validate || app_spec_check(&c, &changed, &err));
     struct doc_value patch = ok ? doc_merge_diff(c.arena, &app, &changed) : doc_null();
-    if (ok && doc_len(&patch) == 0) {
-        ok = err_set(&err, ERR_USAGE,
-                     "nothing to change: the application is so already; --help lists the options");
+    if (ok && argc == 1) {
+        ok = err_set(&err, ERR_USAGE, "nothing to change: --help lists the options");
     }
-    ok = ok && app_patch(&c, name, patch, &patched, &err);
+    ok = ok && (doc_len(&patch) == 0 || app_patch(&c, name, patch, &patched, &err));
     connection_close(&c);
     app_spec_fini(&spec);
     return ok ? EXIT_DONE : cli_fail_err(cli, &err);

@@ -262,9 +262,13 @@ const struct cli_command cli_app_history = {
 
 // ---- app ----
 static const struct cli_command *const commands[] = {
-    &cli_app_list,      &cli_app_get,       &cli_app_create,  &cli_app_set,
-    &cli_app_sync,      &cli_app_wait,      &cli_app_history, &cli_app_rollback,
-    &cli_app_resources, &cli_app_terminate, &cli_app_delete,  NULL,
+    &cli_app_list,      &cli_app_get,
+    &cli_app_create,    &cli_app_set,
+    &cli_app_sync,      &cli_app_wait,
+    &cli_app_diff,      &cli_app_manifests,
+    &cli_app_history,   &cli_app_rollback,
+    &cli_app_resources, &cli_app_terminate,
+    &cli_app_delete,    NULL,
 };
 
 const struct cli_command cli_app = {

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "cli/connect.h"
 
 int cli_fail(const struct cli *cli, int code, const char *format, ...) {
     va_list args;
@@ -93,6 +94,32 @@ static const char *self_path(struct arena *arena) {
     return n > 0 ? arena_cstr(arena, str_make(path, (size_t)n)) : "skiff";
 }
 
+// ---- Options before the command's words ("argocd --core app list") ----
+struct early { // they go behind the words, where the command takes them
+    char **words;
+    int count;
+};
+
+// How many arguments the option at argv[at] takes up; 0 when it is none that may stand here.
+static int early_option(int argc, char **argv, int at) {
+    struct connection_settings ignored = {0};
+    const struct cli_option options[] = {CONNECTION_OPTIONS(&ignored)};
+    struct str word = str_from(argv[at]), name, value;
+    if (!str_starts(word, STR("-")) || word.n < 2) {
+        return 0;
+    }
+    bool is_long = str_starts(word, STR("--"));
+    bool has_value = str_cut(str_skip(word, is_long ? 2 : 1), '=', &name, &value);
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        bool fits = is_long ? str_eq_c(name, options[i].name)
+                            : name.n == 1 && name.p[0] == options[i].letter;
+        if (fits) {
+            return options[i].kind == CLI_FLAG || has_value || at + 1 >= argc ? 1 : 2;
+        }
+    }
+    return 0;
+}
+
 int cli_main(int argc, char **argv) {
     AUTO(arena_destroy) struct arena *arena = arena_create();
     struct str name = str_from(argc > 0 ? argv[0] : "skiff");
@@ -103,8 +130,16 @@ int cli_main(int argc, char **argv) {
     struct str path = str_from(cli.program);
     cli.path = path.p;
     int at = 1;
+    struct early early = {ARENA_ARRAY(arena, (size_t)argc + 1, char *), 0};
     while (at < argc && !cli.command->run) {
         const struct cli_command *child = find_child(cli.command, argv[at]);
+        int option = child ? 0 : early_option(argc, argv, at);
+        if (option) {
+            for (; option > 0; option--) {
+                early.words[early.count++] = argv[at++];
+            }
+            continue;
+        }
         if (!child) {
             break;
         }
@@ -113,8 +148,12 @@ int cli_main(int argc, char **argv) {
         cli.path = path.p;
         at++;
     }
-    int code = cli.command->run ? cli.command->run(&cli, argc - at, argv + at)
-                                : explain(&cli, argc - at, argv + at);
+    int left = argc - at;
+    for (int i = 0; i < left; i++) {
+        early.words[early.count + i] = argv[at + i];
+    }
+    int code = cli.command->run ? cli.command->run(&cli, early.count + left, early.words)
+                                : explain(&cli, left, argv + at);
     if (fflush(stdout) != 0 && code == EXIT_DONE) {
         return cli_fail(&cli, EXIT_ERROR, "cannot write the output: %s", strerror(errno));
     }

@@ -3,7 +3,8 @@
 #include "cli/cli.h"
 
 static const struct cli_command *const commands[] = {
-    &cli_up, &cli_controller, &cli_app, &cli_kube, NULL,
+    &cli_up,   &cli_controller, &cli_app,        &cli_repo,    &cli_cluster, &cli_proj,
+    &cli_kube, &cli_crds,       &cli_completion, &cli_version, NULL,
 };
 
 const struct cli_command cli_root = {

@@ -9,8 +9,6 @@ static void add_cell(const struct doc_value *cell, struct arena *arena, struct b
         buf_add_c(out, line == STR_NPOS ? "" : "...");
     } else if (!doc_is_null(cell)) {
         doc_print_json(cell, out);
-    } else {
-        buf_add_c(out, "<none>");
     }
 }
 
