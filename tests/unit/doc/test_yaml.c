@@ -34,7 +34,7 @@ static char *read_table(const char *name, size_t *size) {
 typedef void row_fn(struct arena *arena, const struct doc_value *row, struct str line);
 
 static void each_row(const char *table, size_t at_least, row_fn *check) {
-    size_t size;
+    size_t size = 0;
     char *text = read_table(table, &size);
     struct str rest = {text, size};
     struct str line;
