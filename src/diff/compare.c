@@ -38,6 +38,11 @@ bool diff_compare(struct arena *arena, const struct doc_value *desired,
     bool has_original = last_applied(arena, live, &original);
     original = has_original ? diff_normalize(arena, type, &original, options) : want;
 
+    if (!doc_get(&want, "metadata", "annotations") && doc_get(&have, "metadata", "annotations")) {
+        // What is applied always has annotations, so that a desired object without any does not ask for the end of all.
+        struct doc_object none = doc_object_start(arena);
+        want = doc_with(arena, &want, doc_object_done(&none), "metadata", "annotations");
+    }
     want = diff_remove_ignored(arena, want, desired, options);
     have = diff_remove_ignored(arena, have, desired, options);
     original = diff_remove_ignored(arena, original, desired, options);
