@@ -65,9 +65,12 @@ static bool take_over(struct applying *a, const struct doc_value *old,
         }
         struct doc_value rest =
             fieldset_conflicts(arena, &a->set, doc_get(entry, "fieldsV1"), old, config, &paths);
-        struct str who = arena_printf(arena, "conflict with \"%.*s\" using %.*s",
-                                      STR_ARG(doc_get_str(entry, "manager")),
-                                      STR_ARG(doc_get_str(entry, "apiVersion")));
+        struct str who =
+            arena_printf(arena, "conflict with \"%.*s\"", STR_ARG(doc_get_str(entry, "manager")));
+        if (str_eq(doc_get_str(entry, "operation"), STR("Update"))) {
+            who = arena_printf(arena, "%.*s using %.*s", STR_ARG(who),
+                               STR_ARG(doc_get_str(entry, "apiVersion")));
+        }
         for (size_t i = 0; i < paths.list.len; i++) {
             struct doc_object cause = doc_object_start(arena);
             doc_object_set_c(&cause, "reason", DOC_S("FieldManagerConflict"));

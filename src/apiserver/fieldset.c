@@ -314,7 +314,12 @@ static struct doc_value conflicts(struct arena *arena, const struct doc_value *m
                 doc_object_remove(&out, element);
             }
         } else {
-            doc_object_set(&out, element, conflicts(arena, next, theirs, old, value, child, paths));
+            struct doc_value rest = conflicts(arena, next, theirs, old, value, child, paths);
+            if (doc_len(&rest)) {
+                doc_object_set(&out, element, rest);
+            } else {
+                doc_object_remove(&out, element);
+            }
         }
     }
     return doc_object_done(&out);

@@ -214,6 +214,17 @@ bool api_meta_check(struct api_op *op, const struct doc_value *object) {
            check_owners(op, name, doc_get(metadata, "ownerReferences"));
 }
 
+// An empty list or map is as good as none, and is not stored.
+static void drop_empty(struct doc_object *metadata, const struct doc_value *given) {
+    static const char *const names[] = {"labels", "annotations", "finalizers", "ownerReferences"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const struct doc_value *value = doc_find(given, str_from(names[i]));
+        if (value && doc_len(value) == 0) {
+            doc_object_remove(metadata, str_from(names[i]));
+        }
+    }
+}
+
 // ---- A new object ----
 static bool is_apply(const struct api_op *op) { // the one writer of managedFields
     return op->request.verb == API_VERB_PATCH && op->request.patch == KUBE_PATCH_APPLY;
@@ -255,6 +266,7 @@ struct doc_value api_meta_fresh(struct api_op *op, struct doc_value object) {
     struct doc_object out = doc_object_copy(arena, &object);
     const struct doc_value *given = doc_get(&object, "metadata");
     struct doc_object metadata = doc_object_copy(arena, given);
+    drop_empty(&metadata, given);
     static const char *const server_only[] = {"resourceVersion", "selfLink", "deletionTimestamp",
                                               "deletionGracePeriodSeconds", "generation"};
     for (size_t i = 0; i < ARRAY_LEN(server_only); i++) {
@@ -348,6 +360,7 @@ bool api_meta_keep(struct api_op *op, const struct doc_value *old, enum api_oper
         doc_is(managed, DOC_ARRAY) &&
         (doc_len(managed) == 0 || (doc_len(managed) == 1 && doc_len(doc_at(managed, 0)) == 0));
     struct doc_object metadata = doc_object_copy(op->arena, given);
+    drop_empty(&metadata, given);
     for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
         struct str key = str_from(kept[i]);
         const struct doc_value *value = doc_find(before, key);

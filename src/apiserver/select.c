@@ -62,8 +62,7 @@ bool api_selection_parse(struct arena *arena, const struct api_kind *kind, struc
     struct err err = {0};
     if (labels.n) {
         if (!selector_parse_labels(labels, arena, &out->labels, &err)) {
-            return api_error_set(error, arena, 400, "BadRequest", "unable to parse requirement: %s",
-                                 err.message);
+            return api_error_set(error, arena, 400, "BadRequest", "%s", err.message);
         }
         if (selector_is_empty(out->labels)) {
             out->labels = NULL;
