@@ -478,9 +478,21 @@ static bool key_less(struct str a, struct str b) {
     return left_end != right_end ? left_end < right_end : left < right;
 }
 
+static bool bytes_less(struct str a, struct str b) {
+    return str_cmp(a, b) < 0;
+}
+
 // A merge sort: stable and without recursion on hostile input. `order` is sorted with the help of `spare`.
-static void sort_keys(const struct doc_value *object, uint32_t *order, uint32_t *spare) {
+static void sort_by(const struct doc_value *object, bool (*less)(struct str a, struct str b),
+                    uint32_t *order, uint32_t *spare) {
     uint32_t n = object->len;
+    bool sorted = true;
+    for (uint32_t i = 1; i < n && sorted; i++) {
+        sorted = !less(doc_key_at(object, order[i]), doc_key_at(object, order[i - 1]));
+    }
+    if (sorted) {
+        return;
+    }
     for (uint32_t width = 1; width < n; width *= 2) {
         for (uint32_t start = 0; start < n; start += 2 * width) {
             uint32_t middle = start + width < n ? start + width : n;
@@ -488,13 +500,20 @@ static void sort_keys(const struct doc_value *object, uint32_t *order, uint32_t 
             uint32_t left = start, right = middle;
             for (uint32_t k = start; k < end; k++) {
                 bool take_right =
-                    left >= middle || (right < end && key_less(doc_key_at(object, order[right]),
-                                                               doc_key_at(object, order[left])));
+                    left >= middle || (right < end && less(doc_key_at(object, order[right]),
+                                                           doc_key_at(object, order[left])));
                 spare[k] = take_right ? order[right++] : order[left++];
             }
         }
         memcpy(order, spare, n * sizeof *order);
     }
+}
+
+// The natural order has cycles ("0100" < "0aa1" < "9-" < "0100"), so sorting by bytes first makes the outcome depend on
+// the keys alone.
+static void sort_keys(const struct doc_value *object, uint32_t *order, uint32_t *spare) {
+    sort_by(object, bytes_less, order, spare);
+    sort_by(object, key_less, order, spare);
 }
 
 // ---- Nodes ----

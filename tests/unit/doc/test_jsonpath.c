@@ -111,7 +111,7 @@ static void finds_for_columns(void **state) {
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct err err = {0};
         const struct doc_value **found;
-        size_t count;
+        size_t count = 0;
         struct jsonpath *path = jsonpath_compile(str_from(cases[i].path), true, arena, &err);
         if (!path || !jsonpath_find(path, pod, arena, &found, &count, &err)) {
             fail_msg("%s: %s", cases[i].path, err.message);
