@@ -9,8 +9,9 @@ command -v clang-14 >/dev/null || { echo "clang-14 and libclang-rt-14-dev are ne
 if [ ! -e build-fuzz/build.ninja ]; then
     CC=clang-14 CXX=clang++-14 CFLAGS=-fsanitize=fuzzer-no-link meson setup build-fuzz -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized >/dev/null
 fi
-ninja -C build-fuzz >/dev/null
-targets=${*:-$(cd build-fuzz/fuzz && for t in fuzz_*; do [ -x "$t" ] && [ -f "$t" ] && echo "${t#fuzz_}"; done)}
+targets=${*:-$(ninja -C build-fuzz -t targets all | sed -n 's,^fuzz/fuzz_\([a-z0-9_]*\): .*,\1,p')}
+# shellcheck disable=SC2086
+ninja -C build-fuzz $(printf 'fuzz/fuzz_%s ' $targets) >build-fuzz/build.log || { tail -n 20 build-fuzz/build.log; exit 1; }
 failed=0
 for target in $targets; do
     corpus=build-fuzz/corpus/$target
