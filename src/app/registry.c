@@ -125,6 +125,23 @@ static bool has_credentials(const struct vcs_access *access) {
            access->ssh_private_key.n || access->tls_client_cert.n;
 }
 
+// Credentials go to no other server: where the prefix is a bare host, the host must end there ("https://example.com" is no
+// prefix of "https://example.com.evil.org/").
+static bool has_prefix(struct str url, struct str prefix) {
+    if (prefix.n == 0 || !str_starts(url, prefix)) {
+        return false;
+    }
+    size_t scheme = str_find(prefix, STR("://"));
+    struct str rest = scheme == STR_NPOS ? prefix : str_skip(prefix, scheme + 3);
+    bool has_path = str_find_char(rest, '/') != STR_NPOS ||
+                    (scheme == STR_NPOS && str_find_char(rest, ':') != STR_NPOS);
+    if (has_path || url.n == prefix.n) {
+        return true;
+    }
+    char after = url.p[prefix.n];
+    return after == '/' || (after == ':' && scheme == STR_NPOS);
+}
+
 struct vcs_access app_registry_access(const struct app_registry *registry, struct str url,
                                       struct arena *arena) {
     struct str normal = vcs_normalize_url(url, arena);
@@ -134,8 +151,8 @@ struct vcs_access app_registry_access(const struct app_registry *registry, struc
         if (!repository->is_prefix && str_eq(repository->url, normal)) {
             exact = repository;
         } else if (repository->is_prefix &&
-                   (str_starts(url, repository->url) ||
-                    str_starts(normal, vcs_normalize_url(repository->url, arena))) &&
+                   (has_prefix(url, repository->url) ||
+                    has_prefix(normal, vcs_normalize_url(repository->url, arena))) &&
                    (!prefix || prefix->url.n < repository->url.n)) {
             prefix = repository;
         }

@@ -70,8 +70,20 @@ static struct app_filter *read_filters(struct reader *reader, const char *key, s
         return NULL;
     }
     struct arena *arena = reader->settings->arena;
+    struct err err = {0};
+    if (!doc_is(&list, DOC_ARRAY) && !doc_is_null(&list)) {
+        err_set(&err, ERR_INVALID, "must be a list of {apiGroups, kinds, clusters}");
+        complain(reader, key, &err);
+    }
     struct app_filter *filters = ARENA_ARRAY(arena, doc_len(&list), struct app_filter);
     for (DOC_EACH_ITEM(&list, item)) {
+        if (!doc_len(doc_get(item, "apiGroups")) && !doc_len(doc_get(item, "kinds")) &&
+            !doc_len(doc_get(item, "clusters"))) {
+            // Taken as it stands it would fit everything, which nobody means by an empty entry.
+            err_set(&err, ERR_INVALID, "an entry names no apiGroups, kinds or clusters");
+            complain(reader, key, &err);
+            continue;
+        }
         struct app_filter *filter = &filters[(*count)++];
         filter->groups = read_strings(arena, doc_get(item, "apiGroups"), &filter->group_count);
         filter->kinds = read_strings(arena, doc_get(item, "kinds"), &filter->kind_count);

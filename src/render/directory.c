@@ -53,7 +53,14 @@ static bool add_document(struct walk *walk, const struct doc_value *root, struct
         return true;
     }
     if (!is_string(doc_get(root, "metadata", "name")) &&
-        !is_string(doc_get(root, "metadata", "generateName"))) {
+        is_string(doc_get(root, "metadata", "generateName"))) {
+        return err_set_at(err, ERR_UNSUPPORTED, line, 1,
+                          "%.*s: this version of Skiff does not make names from "
+                          "metadata.generateName: set metadata.name (a hook with the delete policy "
+                          "BeforeHookCreation may keep it)",
+                          STR_ARG(doc_get_str(root, "kind")));
+    }
+    if (!is_string(doc_get(root, "metadata", "name"))) {
         return err_set_at(err, ERR_INVALID, line, 1, "%.*s: metadata.name is missing",
                           STR_ARG(doc_get_str(root, "kind")));
     }
