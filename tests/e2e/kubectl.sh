@@ -43,7 +43,7 @@ run_side() { # SIDE KUBECONFIG COMMAND
     (cd "$work/$1" && KUBECONFIG="$2" KUBECACHEDIR="$work/$1.cache" timeout 90 sh -c "$3") >"$work/$1.raw" 2>&1
     echo $? >"$work/$1.code"
     sed -E -f "$cases/mask.sed" "$work/$1.raw" | { [ "$sorted" ] && sort || cat; } >"$work/$1.out"
-    echo "exit $(cat "$work/$1.code")" >>"$work/$1.out"
+    printf '\nexit %s\n' "$(cat "$work/$1.code")" >>"$work/$1.out"
 }
 reason_of() { # NAME: why this one may differ
     sed -n "s/^$1: //p" "$cases/differences"
@@ -58,7 +58,7 @@ one_case() { # SUBJECT EXPECT NAME COMMAND
     ok*:0 | fails*:[1-9]*) ;;
     any*) ;;
     *)
-        not_ok "$name: \"$command\" ended with $code"
+        not_ok "$name: ended with $code"
         tail -n 5 "$work/embedded.raw" | sed 's/^/    /'
         return
         ;;
@@ -73,7 +73,7 @@ one_case() { # SUBJECT EXPECT NAME COMMAND
         elif [ "$why" ]; then
             verdict="differs: $why"
         else
-            not_ok "$name: differs from the real server: $command"
+            not_ok "$name: differs from the real server"
             sed 's/^/    /' "$work/diff" | tail -n +3 | head -n "${DIFF_LINES:-12}"
             return
         fi
