@@ -2,13 +2,20 @@
 #include "cli/serve.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
 #include "base/timefmt.h"
 
-enum { WATCHDOG_MS = 50 };
+enum {
+    WATCHDOG_MS = 50,
+    // Freed memory goes back to the system when it is more than TRIM_BYTES, looked at often under load and rarely at rest.
+    TRIM_BYTES = 2 * 1024 * 1024,
+    TRIM_MS_BUSY = 250,
+    TRIM_MS_REST = 2000,
+};
 
 static struct str from_env(const char *name, const char *fallback) {
     const char *value = getenv(name);
@@ -42,6 +49,21 @@ bool serve_make_dir(const char *path, struct err *err) {
     return true;
 }
 
+// The allocator keeps what lies between pieces in use; thousands of texts that are replaced one by one leave a lot of that.
+// Its count of free bytes does not sink when pages go back, so what was left the last time is the measure.
+static void trim(void *ctx) {
+    struct serve *serve = ctx;
+    size_t spare = mallinfo2().fordblks;
+    bool much = spare > serve->trimmed + TRIM_BYTES;
+    if (much) {
+        malloc_trim(TRIM_BYTES / 4);
+    }
+    serve->trimmed = much || spare < serve->trimmed ? spare : serve->trimmed;
+    serve->trim_pause = much ? TRIM_MS_BUSY : serve->trim_pause * 2;
+    serve->trim_pause = serve->trim_pause > TRIM_MS_REST ? TRIM_MS_REST : serve->trim_pause;
+    loop_timer_start(serve->trim, serve->trim_pause * NS_PER_MS);
+}
+
 static void stop(void *ctx) {
     struct serve *serve = ctx;
     LOG(LOG_INFO, "main", "stopping");
@@ -60,12 +82,17 @@ bool serve_init(struct serve *serve, struct cli *cli, const struct serve_setting
         err->code = ERR_USAGE;
         return err_wrap(err, "--log-level");
     }
+    mallopt(M_ARENA_MAX,
+            1); // a second arena costs more memory than waiting for the first costs time
     serve->loop = loop_create(0);
     loop_set_watchdog(serve->loop, WATCHDOG_MS * NS_PER_MS);
     serve->metrics = metrics_create();
     serve->signals[0] = loop_signal_create(serve->loop, SIGINT, stop, serve);
     serve->signals[1] = loop_signal_create(serve->loop, SIGTERM, stop, serve);
     serve->http = http_client_create(serve->loop);
+    serve->trim = loop_timer_create(serve->loop, trim, serve);
+    serve->trim_pause = TRIM_MS_BUSY;
+    loop_timer_start(serve->trim, serve->trim_pause * NS_PER_MS);
     return true;
 }
 
@@ -127,12 +154,25 @@ bool serve_run(struct serve *serve, struct err *err) {
     return true;
 }
 
+static void last_turn(void *ctx) {
+    loop_stop(ctx);
+}
+
+// Lets the loop run what was posted before now: the ends of cancelled calls and watches.
+static void drain(struct loop *loop) {
+    if (loop) {
+        loop_post(loop, last_turn, loop);
+        loop_run(loop);
+    }
+}
+
 void serve_fini(struct serve *serve) {
     if (serve->api_server) {
         http_server_stop(serve->api_server);
     }
     api_destroy(serve->api);
     app_controller_destroy(serve->app);
+    drain(serve->loop);
     if (serve->vcs) {
         serve->vcs->ops->destroy(serve->vcs);
     }
@@ -140,6 +180,7 @@ void serve_fini(struct serve *serve) {
     if (serve->http) {
         http_client_destroy(serve->http);
     }
+    loop_timer_destroy(serve->trim);
     loop_signal_destroy(serve->signals[0]);
     loop_signal_destroy(serve->signals[1]);
 }

@@ -28,6 +28,9 @@ struct serve {
     struct api *api;
     struct http_server *api_server;
     struct loop_signal *signals[2];
+    struct loop_timer *trim;
+    int64_t trim_pause;          // milliseconds
+    size_t trimmed;              // free bytes the allocator held after the last trim
     struct err failure;          // why the loop was stopped, ERR_NONE for a signal
     void (*on_ready)(void *ctx); // after the first start was prepared
     void *ctx;
