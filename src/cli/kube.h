@@ -52,8 +52,14 @@ struct kube_manifests {
 bool kube_manifests_read(const struct cli_list *files, struct arena *arena,
                          struct kube_manifests *out, struct err *err) MUST_USE;
 
-// kube_format.c: what the server sent as a Table, as columns. `wide`: all columns. `with_ns`: the namespace first.
-void kube_format_table(const struct doc_value *table, bool wide, bool with_ns, bool no_head,
+// kube_format.c: what the server sent as a Table, as columns.
+struct kube_table_style {
+    bool wide;         // all columns
+    bool with_ns;      // the namespace first
+    bool no_head;      // rows only
+    struct str prefix; // of the names: "deployment.apps/" where several kinds are shown
+};
+void kube_format_table(const struct doc_value *table, const struct kube_table_style *style,
                        struct buf *out);
 
 extern const struct cli_command cli_kube_get, cli_kube_apply, cli_kube_patch, cli_kube_delete;

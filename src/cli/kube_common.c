@@ -92,16 +92,17 @@ bool kube_targets_parse(struct kube_session *session, int argc, char **argv,
             return false;
         }
     }
-    while (out->items.len == 0 && str_next(&rest, ',', &kind)) {
-        struct kube_targets more = {{0}};
-        bool ok = true;
-        do {
-            ok = add_target(session, kind, STR(""), &more, err);
-        } while (ok && str_next(&rest, ',', &kind));
-        *out = more;
-        return ok;
+    bool ok = true;
+    if (str_eq(rest, STR("all"))) {
+        rest = STR("pods,replicationcontrollers,services,daemonsets.apps,deployments.apps,"
+                   "replicasets.apps,statefulsets.apps,horizontalpodautoscalers.autoscaling,"
+                   "cronjobs.batch,jobs.batch");
     }
-    return true;
+    bool by_kind = out->items.len == 0;
+    while (ok && by_kind && str_next(&rest, ',', &kind)) {
+        ok = add_target(session, kind, STR(""), out, err);
+    }
+    return ok;
 }
 
 // ---- Manifests ----

@@ -60,32 +60,59 @@ static bool get_table(struct get *get, const struct kube_target *target, struct 
            doc_parse_json(answer.body, get->arena, out, err);
 }
 
-// A name that differs from how it was asked for (deploy and deployment) is one kind: their rows stand together.
+// The tables of one kind as one, so that their columns stand together: targets[from..*next) are of that kind.
+static bool get_kind(struct get *get, const struct kube_targets *targets, size_t from, size_t *next,
+                     struct doc_value *out, struct err *err) {
+    const struct kube_resource *resource = targets->items.items[from].resource;
+    struct doc_array rows = doc_array_start(get->arena);
+    struct doc_value table, any = doc_null();
+    size_t i = from;
+    for (; i < targets->items.len && targets->items.items[i].resource == resource; i++) {
+        if (!get_table(get, &targets->items.items[i], &table, err)) {
+            if (!get->ignore_not_found || !err_is(err, ERR_NOT_FOUND)) {
+                return false;
+            }
+            *err = (struct err){0};
+            continue;
+        }
+        any = table;
+        for (DOC_EACH_ITEM(doc_get(&table, "rows"), row)) {
+            doc_array_add(&rows, *row);
+        }
+    }
+    *next = i;
+    *out = doc_with(get->arena, &any, doc_array_done(&rows), "rows");
+    return true;
+}
+
 static bool print_tables(struct get *get, const struct kube_targets *targets, struct err *err) {
     AUTO_BUF struct buf out;
     buf_init(&out, OUT_MAX);
-    bool wide = str_eq(get->output, STR("wide"));
+    bool several = false;
     size_t rows = 0;
-    for (size_t i = 0; i < targets->items.len; i++) {
+    for (size_t i = 1; i < targets->items.len; i++) {
+        several |= targets->items.items[i].resource != targets->items.items[0].resource;
+    }
+    for (size_t i = 0; i < targets->items.len;) {
         struct doc_value table;
-        const struct kube_target *target = &targets->items.items[i];
-        if (!get_table(get, target, &table, err)) {
-            if (get->ignore_not_found && err_is(err, ERR_NOT_FOUND)) {
-                *err = (struct err){0};
-                continue;
-            }
+        const struct kube_resource *resource = targets->items.items[i].resource;
+        if (!get_kind(get, targets, i, &i, &table, err)) {
             return false;
         }
         if (doc_len(doc_get(&table, "rows")) == 0) {
             continue;
         }
-        bool same_kind = i > 0 && targets->items.items[i - 1].resource == target->resource;
-        if (rows && !same_kind) {
+        if (rows) {
             buf_add_char(&out, '\n');
         }
         rows += doc_len(doc_get(&table, "rows"));
-        kube_format_table(&table, wide, get->all_namespaces && target->resource->namespaced,
-                          get->no_headers || same_kind, &out);
+        struct kube_table_style style = {.wide = str_eq(get->output, STR("wide")),
+                                         .with_ns = get->all_namespaces && resource->namespaced,
+                                         .no_head = get->no_headers};
+        if (several) {
+            style.prefix = arena_concat(get->arena, kube_kind_text(get->arena, resource), STR("/"));
+        }
+        kube_format_table(&table, &style, &out);
     }
     if (rows == 0 && !get->ignore_not_found) {
         fflush(stdout);

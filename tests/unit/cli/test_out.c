@@ -101,19 +101,19 @@ static void test_table(void **state) {
             "\"two\\nlines\"]}]}"),
         arena, &table, &err));
     static const struct {
-        bool wide, with_ns, no_head;
+        struct kube_table_style style;
         const char *want;
     } cases[] = {
-        {false, false, false, "NAME   READY\nweb    1\nb?     \n"},
-        {true, false, false, "NAME   READY   NODE\nweb    1       n1\nb?             two...\n"},
-        {false, true, false,
+        {{0}, "NAME   READY\nweb    1\nb?     \n"},
+        {{.wide = true}, "NAME   READY   NODE\nweb    1       n1\nb?             two...\n"},
+        {{.with_ns = true},
          "NAMESPACE   NAME   READY\nshop        web    1\n            b?     \n"},
-        {false, false, true, "web   1\nb?    \n"},
+        {{.no_head = true, .prefix = STR_INIT("po/")}, "po/web   1\npo/b?    \n"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         AUTO_BUF struct buf out;
         buf_init(&out, OUT_MAX);
-        kube_format_table(&table, cases[i].wide, cases[i].with_ns, cases[i].no_head, &out);
+        kube_format_table(&table, &cases[i].style, &out);
         expect(&out, cases[i].want);
     }
 }
