@@ -249,8 +249,10 @@ static void test_destroyed_while_reading(void **state) {
     struct world *w = *state;
     kube_mapper_refresh(w->mapper, on_done, w);
     kube_mapper_destroy(w->mapper);
+    assert_int_equal(w->done, 1); // told at once, and only once
+    assert_int_equal(w->error.code, ERR_CANCELLED);
     serve(w, "legacy");
-    assert_int_equal(w->done, 0);
+    assert_int_equal(w->done, 1);
     w->mapper = kube_mapper_create(&w->fake->client);
     kube_mapper_refresh(w->mapper, on_done, w); // left open for teardown
 }
