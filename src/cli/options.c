@@ -189,7 +189,9 @@ static void print_option(const struct cli_option *option) {
              option->letter ? option->letter : ' ', option->letter ? "," : " ", option->name,
              option->argument && option->kind != CLI_FLAG ? " " : "",
              option->argument && option->kind != CLI_FLAG ? option->argument : "");
-    printf("  %-36s %s\n", left, option->help);
+    // A long one gets a line of its own.
+    bool is_long = strlen(left) > 36;
+    printf("  %-36s%s%*s %s\n", left, is_long ? "\n" : "", is_long ? 38 : 0, "", option->help);
 }
 
 void cli_help(const struct cli *cli, const struct cli_option *options, size_t count) {
