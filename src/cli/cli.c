@@ -22,8 +22,23 @@ int cli_fail(const struct cli *cli, int code, const char *format, ...) {
     return code;
 }
 
+// What to do about errors that mean the same wherever they come from.
+static const char *advice_on(const struct err *err) {
+    struct str message = str_from(err->message);
+    if (err->code == ERR_UNAUTHORIZED && str_eq(message, STR("Unauthorized"))) {
+        return ": the cluster refuses the credentials of the kubeconfig; give another one with "
+               "--kubeconfig FILE";
+    }
+    if (str_has(message, STR("/api")) && str_has(message, STR("Failed to connect"))) {
+        return "; is the cluster running? Start one with \"skiff up\", or name another with "
+               "--kubeconfig FILE";
+    }
+    return "";
+}
+
 int cli_fail_err(const struct cli *cli, const struct err *err) {
-    return cli_fail(cli, err->code == ERR_USAGE ? EXIT_USAGE : EXIT_ERROR, "%s", err->message);
+    return cli_fail(cli, err->code == ERR_USAGE ? EXIT_USAGE : EXIT_ERROR, "%s%s", err->message,
+                    advice_on(err));
 }
 
 bool cli_read_file(const char *path, size_t max, struct arena *arena, struct str *out,

@@ -123,7 +123,7 @@ static bool add_object(const struct doc_value *object, struct str file, uint32_t
     if (!doc_get_str(object, "kind").n || !doc_get_str(object, "apiVersion").n ||
         !doc_get_str(object, "metadata", "name").n) {
         return err_set(err, ERR_INVALID,
-                       "%.*s:%u: a manifest needs apiVersion, kind and metadata.name",
+                       "%.*s:%u: a manifest needs apiVersion, kind and metadata.name, each a text",
                        STR_ARG(file), line);
     }
     VEC_PUSH(&out->items, *object);
