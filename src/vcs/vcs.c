@@ -398,6 +398,13 @@ static void on_swept(void *ctx) {
     free(sweep);
 }
 
+// Children of git run in folders of their own, where a relative path means something else.
+static const char *absolute(struct arena *arena, const char *dir) {
+    char here[PATH_MAX];
+    bool known = dir[0] != '/' && getcwd(here, sizeof here);
+    return known ? arena_printf(arena, "%s/%s", here, dir).p : arena_cstr(arena, str_from(dir));
+}
+
 struct vcs *vcs_create(const struct vcs_options *options, struct err *err) {
     struct git_vcs *vcs = NEW(struct git_vcs);
     vcs->vcs.ops = &ops;
@@ -406,7 +413,7 @@ struct vcs *vcs_create(const struct vcs_options *options, struct err *err) {
     vcs->arena = arena_create();
     vcs->repos = map_create();
     vcs->git2 = git2_create();
-    vcs->root = arena_cstr(vcs->arena, str_from(options->dir));
+    vcs->root = absolute(vcs->arena, options->dir);
     vcs->context.loop = options->loop;
     vcs->context.self = options->self ? arena_cstr(vcs->arena, str_from(options->self)) : NULL;
     vcs->context.root = vcs->root;
