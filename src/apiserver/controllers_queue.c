@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 
-enum { VISITS_PER_TURN = 64 };
+enum { VISITS_PER_TURN = 16 };
 #define SETTLE (100 * NS_PER_MS)
 #define BACKOFF_FIRST (10 * NS_PER_MS)
 #define BACKOFF_LAST (30 * NS_PER_SECOND)

@@ -139,7 +139,7 @@ static void run_queue(void *ctx) {
     if (app_async_end(async)) {
         struct app_controller *controller = async->controller;
         struct app_item *item;
-        enum { TURN = 32 }; // applications started in one turn of the loop
+        enum { TURN = 8 }; // applications started in one turn of the loop
         controller->is_pumping = false;
         for (int i = 0;
              i < TURN && controller->busy < APP_PARALLEL_JOBS && (item = dequeue(controller));

@@ -25,5 +25,10 @@ struct app_job {
 };
 
 void app_job_destroy(struct app_job *job);
+// After the plan, on the worker: copies what carrying it out needs and frees the rest. Of `input` only `app` (name,
+// namespace, uid, resourceVersion, project), `server` and `is_refresh` stay.
+void app_job_compact(struct app_job *job);
+// After that, on the loop: lets go of the texts and manifests the plan was made from.
+void app_job_release_input(struct app_job *job);
 
 #endif

@@ -40,23 +40,6 @@ static struct app_job *job_create(struct app_item *item) {
     return job;
 }
 
-void app_job_destroy(struct app_job *job) {
-    if (!job) {
-        return;
-    }
-    for (size_t i = 0; i < job->blobs.len; i++) {
-        blob_unref(job->blobs.items[i]);
-    }
-    VEC_FREE(&job->blobs);
-    free(job->errors);
-    free(job->warnings);
-    free(job->objects);
-    app_manifests_unref(job->manifests);
-    app_settings_unref(job->settings);
-    arena_destroy(job->arena);
-    free(job);
-}
-
 static void hold(struct app_job *job, struct blob *blob) {
     if (blob) {
         VEC_PUSH(&job->blobs, blob);
@@ -388,10 +371,12 @@ static void find_objects(struct gathering *g) {
 static void plan_work(void *ctx) {
     struct app_job *job = ctx;
     app_plan(&job->input, job->arena, &job->plan);
+    app_job_compact(job);
 }
 
 static void plan_done(void *ctx) {
     struct app_job *job = ctx;
+    app_job_release_input(job);
     if (!app_async_end(&job->async)) {
         app_job_destroy(job);
         return;
