@@ -147,7 +147,8 @@ int cli_main(int argc, char **argv) {
     int at = 1;
     struct early early = {ARENA_ARRAY(arena, (size_t)argc + 1, char *), 0};
     while (at < argc && !cli.command->run) {
-        const struct cli_command *child = find_child(cli.command, argv[at]);
+        const char *word = at == 1 && strcmp(argv[at], "--version") == 0 ? "version" : argv[at];
+        const struct cli_command *child = find_child(cli.command, word);
         int option = child ? 0 : early_option(argc, argv, at);
         if (option) {
             for (; option > 0; option--) {
