@@ -4,8 +4,9 @@
 and Healthy, again from one push that changes them all, and the time from a push of one changed file to the live object.
 
   bench/scale.py SKIFF [--apps 1000] [--single 50] [--kubeconfig FILE]
+  bench/scale.py SKIFF --apps 10000 --extra 3 --namespaces 20 --no-push --single 0 --idle 360 [--poll 20s]
 
-Without --kubeconfig it runs `skiff up` (node delays 0, empty data folder); with it `skiff controller` against that cluster. Figures: wall
+The second one looks at many applications at rest: CPU, memory, and writes other than renewals of Leases. Without --kubeconfig it runs `skiff up` (node delays 0, empty data folder); with it `skiff controller` against that cluster. Figures: wall
 seconds, CPU seconds of the process and its children, peak resident memory (VmHWM, from the kernel)."""
 import argparse
 import http.client
@@ -136,13 +137,32 @@ class Api:
             yield json.loads(line)
 
 
+EXTRA = """---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {name}-{i}
+data:
+  colour: "#34577c"
+  level: info
+"""
+
 APPS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
+NAMESPACES = ["bench"]
+LISTS = [APPS] + ["/api/v1/" + kind for kind in ("configmaps", "endpoints", "events", "namespaces", "pods", "secrets", "serviceaccounts",
+                                                 "services")] + \
+    ["/apis/apps/v1/deployments", "/apis/apps/v1/replicasets", "/apis/discovery.k8s.io/v1/endpointslices",
+     "/apis/networking.k8s.io/v1/ingresses"]
+
+
+def namespace_of(name):
+    return NAMESPACES[int(name[-5:]) % len(NAMESPACES)]
 
 
 def application(name, repo):
     return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": name, "namespace": "argocd"},
             "spec": {"project": "default", "source": {"repoURL": repo, "path": "apps/" + name, "targetRevision": "main"},
-                     "destination": {"server": "https://kubernetes.default.svc", "namespace": "bench"},
+                     "destination": {"server": "https://kubernetes.default.svc", "namespace": namespace_of(name)},
                      "syncPolicy": {"automated": {"prune": True, "selfHeal": True}}}}
 
 
@@ -197,11 +217,11 @@ def usage(pid):
     return cpu, int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024, int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
 
 
-def write_round(repo, names, number):
+def write_round(repo, names, number, extra=0):
     for name in names:
         os.makedirs(f"{repo}/apps/{name}", exist_ok=True)
         with open(f"{repo}/apps/{name}/all.yaml", "w", encoding="utf-8") as file:
-            file.write(FOLDER.format(name=name, round=number))
+            file.write(FOLDER.format(name=name, round=number) + "".join(EXTRA.format(name=name, i=i) for i in range(extra)))
     run("git", "add", "-A", cwd=repo)
     run("git", "-c", "user.name=bench", "-c", "user.email=bench@example.com", "commit", "-qm", f"round {number}", cwd=repo)
     return subprocess.run(["git", "rev-parse", "HEAD"], cwd=repo, check=True, capture_output=True, text=True).stdout.strip()
@@ -251,6 +271,45 @@ def single_edits(api, repo, bare, names, count):
     return statistics.median(samples), samples[min(len(samples) - 1, int(len(samples) * 0.99))]
 
 
+def count_objects(api):
+    total = 0
+    for path in LISTS:
+        status, reply = api.call("GET", path + "?limit=1")
+        if status == 200:
+            total += len(reply["items"]) + reply["metadata"].get("remainingItemCount", 0)
+    return total
+
+
+class Leases(threading.Thread):
+    """Counts the renewals of Leases, which are allowed at rest."""
+
+    def __init__(self, api):
+        super().__init__(daemon=True)
+        self.api, self.count = api, 0
+
+    def run(self):
+        version = self.api.call("GET", "/apis/coordination.k8s.io/v1/leases?limit=1")[1]["metadata"]["resourceVersion"]
+        for _ in self.api.watch(f"/apis/coordination.k8s.io/v1/leases?watch=1&resourceVersion={version}"):
+            self.count += 1
+
+
+def at_rest(api, process, seconds):
+    def version():
+        return int(api.call("GET", "/api/v1/namespaces?limit=1")[1]["metadata"]["resourceVersion"])
+    objects = count_objects(api)
+    time.sleep(10)  # the last status writes
+    leases = Leases(api)
+    leases.start()
+    time.sleep(1)
+    before, began, first, renewed = usage(process.pid)[0], time.monotonic(), version(), leases.count
+    time.sleep(seconds)
+    cpu, peak, rss = usage(process.pid)
+    wall = time.monotonic() - began
+    writes, renewals = version() - first, leases.count - renewed
+    print(f"at rest with {objects} objects for {wall:.0f} s: {100 * (cpu - before) / wall:.2f} % of a core with children, "
+          f"{rss:.1f} MiB (peak while loading {peak:.1f}), {writes - renewals} writes besides {renewals} renewals of Leases", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("skiff")
@@ -259,12 +318,17 @@ def main():
     parser.add_argument("--timeout", type=int, default=900)
     parser.add_argument("--kubeconfig")
     parser.add_argument("--idle", type=int, default=0, help="seconds to measure at rest at the end")
+    parser.add_argument("--poll", help="timeout.reconciliation for the run, e.g. 20s; the jitter is 0 then")
+    parser.add_argument("--extra", type=int, default=0, help="ConfigMaps beside the four objects of an application")
+    parser.add_argument("--namespaces", type=int, default=1)
+    parser.add_argument("--no-push", action="store_true")
     args = parser.parse_args()
+    NAMESPACES[:] = ["bench"] if args.namespaces == 1 else [f"bench-{i}" for i in range(args.namespaces)]
     work = tempfile.mkdtemp(prefix="skiff-bench-")
     repo, bare, data = work + "/work", work + "/repo.git", work + "/data"
     names = [f"app-{i:05d}" for i in range(args.apps)]
     run("git", "init", "-q", "-b", "main", repo)
-    first = write_round(repo, names, 1)
+    first = write_round(repo, names, 1, args.extra)
     run("git", "clone", "-q", "--bare", repo, bare)
     ports = free_ports(2)
     if args.kubeconfig:
@@ -281,7 +345,15 @@ def main():
             time.sleep(0.05)
         time.sleep(1 if not args.kubeconfig else 5)
         api = Api(kubeconfig)
-        api.call("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "bench"}})
+        for name in NAMESPACES:
+            api.call("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        if args.poll:
+            settings = {"timeout.reconciliation": args.poll, "timeout.reconciliation.jitter": "0s"}
+            path, about = "/api/v1/namespaces/argocd/configmaps", {"name": "argocd-cm", "labels": {"app.kubernetes.io/part-of": "argocd"}}
+            api.call("POST", path, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": {}})
+            status, reply = api.call("PATCH", path + "/argocd-cm", {"data": settings}, "application/merge-patch+json")
+            if status != 200:
+                raise SystemExit(f"argocd-cm: {status} {reply}")
         progress = Progress(api)
         progress.start()
         idle_cpu, _, idle_rss = usage(process.pid)
@@ -292,23 +364,19 @@ def main():
         wall = time.monotonic() - start
         cpu, peak, _ = usage(process.pid)
         print(f"{args.apps} applications, creation to Synced and Healthy: {wall:.2f} s, {cpu - idle_cpu:.2f} CPU-s, peak {peak:.1f} MiB", flush=True)
-        second = write_round(repo, names, 2)
-        start = time.monotonic()
-        run("git", "push", "-q", bare, "main", cwd=repo)
-        progress.wait(names, second, args.timeout)
-        wall = time.monotonic() - start
-        before, (cpu, peak, _) = cpu, usage(process.pid)
-        print(f"one push that changes all: {wall:.2f} s, {cpu - before:.2f} CPU-s, peak {peak:.1f} MiB", flush=True)
+        if not args.no_push:
+            second = write_round(repo, names, 2)
+            start = time.monotonic()
+            run("git", "push", "-q", bare, "main", cwd=repo)
+            progress.wait(names, second, args.timeout)
+            wall = time.monotonic() - start
+            before, (cpu, peak, _) = cpu, usage(process.pid)
+            print(f"one push that changes all: {wall:.2f} s, {cpu - before:.2f} CPU-s, peak {peak:.1f} MiB", flush=True)
         if args.single:
             median, p99 = single_edits(api, repo, bare, names, args.single)
             print(f"one changed file to the live object: median {median:.0f} ms, p99 {p99:.0f} ms ({args.single} pushes)", flush=True)
         if args.idle:
-            version = api.call("GET", "/api/v1/namespaces?limit=1")[1]["metadata"]["resourceVersion"]
-            before = usage(process.pid)[0]
-            time.sleep(args.idle)
-            cpu, _, rss = usage(process.pid)
-            writes = int(api.call("GET", "/api/v1/namespaces?limit=1")[1]["metadata"]["resourceVersion"]) - int(version)
-            print(f"at rest for {args.idle} s: {100 * (cpu - before) / args.idle:.2f} % of a core, {rss:.1f} MiB, {writes} writes")
+            at_rest(api, process, args.idle)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
