@@ -14,7 +14,7 @@
 #include "render/render.h"
 
 enum {
-    APP_PARALLEL_JOBS = 64, // applications that render, plan or sync at one time
+    APP_PARALLEL_JOBS = 32, // applications that render, plan or sync at one time
     APP_MANIFEST_BYTES =
         24 * 1024 * 1024, // rendered manifests kept in memory, beyond it the oldest go
 };
