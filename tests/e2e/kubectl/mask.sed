@@ -19,3 +19,4 @@ s/\b([0-9]+[dhms]){1,2}( ago)?\b/AGE/g
 s/<invalid>/AGE/g
 s/ +/ /g
 s/ $//
+/reflector\.go:[0-9]+\] "Warning: watch ended/d
