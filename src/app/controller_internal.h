@@ -103,6 +103,8 @@ struct app_item {
     bool delete_failed;
     uint64_t source_hash; // of the spec.source that was rendered last
     bool is_refresh, is_hard_refresh, refresh_resolved;
+    uint64_t operation_hash; // of the operation that asked Git last; 0: none is asked for
+    bool waits_for_git;      // a new operation starts from what Git says now
     bool waits_for_kinds;
     VEC(struct kube_gvr) wanted; // kinds this item has asked the cache for
     VEC(char *) wanted_texts;

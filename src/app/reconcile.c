@@ -110,7 +110,8 @@ static bool find_manifests(struct gathering *g) {
     if (!source->sha[0]) {
         return false;
     }
-    if (item->is_refresh && !item->refresh_resolved && source == item->source) {
+    if (item->waits_for_git ||
+        (item->is_refresh && !item->refresh_resolved && source == item->source)) {
         return false; // the refresh asks Git first
     }
     bool for_operation = g->job->input.is_for_operation;
@@ -429,6 +430,22 @@ static void start_plan(struct gathering *g) {
     loop_work(item->controller->loop, 0, plan_work, plan_done, job);
 }
 
+// An operation that was asked for, not one that is under way, is about what Git says now, not at the last poll.
+static void note_operation(struct gathering *g) {
+    struct app_item *item = g->item;
+    const struct doc_value *asked = doc_get(g->app, "operation");
+    struct str phase = doc_get_str(g->app, "status", "operationState", "phase");
+    bool is_new = doc_is(asked, DOC_OBJECT) && !str_eq(phase, STR("Running")) &&
+                  !str_eq(phase, STR("Terminating"));
+    uint64_t hash = is_new ? doc_hash(asked) | 1 : 0;
+    if (hash && hash != item->operation_hash && g->source) {
+        item->waits_for_git = true;
+        app_source_refresh(g->source);
+    }
+    item->operation_hash = hash;
+    item->waits_for_git = item->waits_for_git && hash;
+}
+
 static void note_refresh(struct gathering *g) {
     struct app_item *item = g->item;
     struct str refresh = doc_get_str(g->app, "metadata", "annotations", APP_REFRESH);
@@ -452,6 +469,7 @@ static bool gather(struct gathering *g) {
     find_project(g);
     find_cluster(g);
     note_refresh(g);
+    note_operation(g);
     if (g->errors.len == 0 && !find_manifests(g)) {
         return false;
     }

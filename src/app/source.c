@@ -63,7 +63,7 @@ static void filter_done(void *ctx) {
         if (item && item->source == source && str_eq_c(job->sha, source->sha)) {
             if (job->entries[i].is_current && item->manifests == job->entries[i].manifests) {
                 memcpy(item->manifests->sha, source->sha, sizeof source->sha);
-                if (item->is_refresh || item->operation_source) {
+                if (item->is_refresh || item->operation_source || item->operation_hash) {
                     app_enqueue(item);
                 }
             } else {
@@ -110,8 +110,10 @@ static bool same_error(const struct app_source *source, const struct err *error)
 static void take_answer(struct app_source *source, struct str sha, const struct err *error) {
     bool same = same_error(source, error);
     source->has_error = error != NULL;
-    for (size_t i = 0; i < source->items.len; i++) {
+    // An answer that was under way when somebody asked may be older than the question.
+    for (size_t i = 0; i < source->items.len && !source->resolve_again; i++) {
         source->items.items[i]->refresh_resolved = source->items.items[i]->is_refresh;
+        source->items.items[i]->waits_for_git = false;
     }
     if (error) {
         source->error = *error;
@@ -130,7 +132,7 @@ static void take_answer(struct app_source *source, struct str sha, const struct 
     }
     for (size_t i = 0; i < source->items.len; i++) {
         struct app_item *item = source->items.items[i];
-        if (!same || item->is_refresh) {
+        if (!same || item->is_refresh || item->operation_hash) {
             app_enqueue(item);
         }
     }
