@@ -40,19 +40,30 @@ until_is() { # VALUE KIND NAME JSONPATH: waits, at most 30 s
     done
 }
 
-say "1. Start Skiff: the controllers and an embedded Kubernetes API in one process"
+start() { # EXPECT COMMAND...: skiff in the background, until the file EXPECT has something in it
+    ready=$1
+    shift
+    "$skiff" "$@" --api-listen 127.0.0.1:0 >"$work/skiff.log" 2>&1 &
+    pid=$!
+    tries=0
+    until grep -q . "$ready" 2>/dev/null; do
+        tries=$((tries + 1))
+        if [ $tries -gt 300 ] || ! kill -0 $pid 2>/dev/null; then
+            echo "skiff did not start" >&2
+            exit 1
+        fi
+        sleep 0.1
+    done
+}
 mkdir -p "$data"
-"$skiff" up --data "$data" --listen 127.0.0.1:0 --api-listen 127.0.0.1:0 >"$work/skiff.log" 2>&1 &
-pid=$!
-tries=0
-until [ -s "$data/kubeconfig" ]; do
-    tries=$((tries + 1))
-    if [ $tries -gt 100 ] || ! kill -0 $pid 2>/dev/null; then
-        echo "skiff did not start" >&2
-        exit 1
-    fi
-    sleep 0.1
-done
+if [ "${SKIFF_E2E_KUBECONFIG:-}" ]; then # tests/e2e/real.sh shows the same on a real cluster
+    say "1. Start Skiff: the controllers against the cluster of $SKIFF_E2E_KUBECONFIG"
+    cp "$SKIFF_E2E_KUBECONFIG" "$data/kubeconfig"
+    start "$work/skiff.log" controller --kubeconfig "$data/kubeconfig" --cache "$data/cache"
+else
+    say "1. Start Skiff: the controllers and an embedded Kubernetes API in one process"
+    start "$data/kubeconfig" up --data "$data" --listen 127.0.0.1:0
+fi
 show kube get namespaces
 
 say "2. A Git repository with a small application"
