@@ -393,13 +393,34 @@ static void plan_done(void *ctx) {
     app_execute(item, job);
 }
 
+// The worker may outlive the controller and all it owns, so what it reads is the job's.
+static void own_texts(struct gathering *g) {
+    struct app_item *item = g->item;
+    struct app_plan_input *in = &g->job->input;
+    in->ns = arena_dup(g->arena, item->controller->ns);
+    in->server = arena_dup(g->arena, in->server);
+    in->cluster_name = arena_dup(g->arena, in->cluster_name);
+    struct sync_result *results = ARENA_ARRAY(g->arena, item->results.len, struct sync_result);
+    for (size_t i = 0; i < item->results.len; i++) {
+        struct sync_result *r = &results[i];
+        *r = item->results.items[i].result;
+        struct str *texts[] = {&r->group, &r->version, &r->kind,     &r->ns,
+                               &r->name,  &r->message, &r->hook_type};
+        for (size_t k = 0; k < ARRAY_LEN(texts); k++) {
+            *texts[k] = arena_dup(g->arena, *texts[k]);
+        }
+    }
+    in->results = results;
+    in->result_count = item->results.len;
+}
+
 static void start_plan(struct gathering *g) {
     struct app_item *item = g->item;
     struct app_job *job = g->job;
     struct app_plan_input *in = &job->input;
     in->app = g->app;
     in->settings = job->settings;
-    in->ns = item->controller->ns;
+    own_texts(g);
     in->errors = g->errors.items;
     in->error_count = g->errors.len;
     in->warnings = g->warnings.items;
@@ -413,12 +434,6 @@ static void start_plan(struct gathering *g) {
         in->source_type = g->manifests->source_type;
         g->item->used = ++item->controller->clock;
     }
-    struct sync_result *results = ARENA_ARRAY(g->arena, item->results.len, struct sync_result);
-    for (size_t i = 0; i < item->results.len; i++) {
-        results[i] = item->results.items[i].result;
-    }
-    in->results = results;
-    in->result_count = item->results.len;
     in->is_refresh = item->is_refresh && (item->refresh_resolved || !item->source);
     in->now_ns = loop_wall(item->controller->loop);
     job->errors = g->errors.items;
