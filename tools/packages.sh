@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs Debian packages where they are missing: tools/packages.sh build|test. As root or by sudo; otherwise it prints
+# Installs Debian packages where they are missing: tools/packages.sh build|test|full. As root or by sudo; otherwise it prints
 # the line to run and ends with 2.
 set -eu
 build="build-essential meson ninja-build pkg-config git libuv1-dev libcurl4-openssl-dev libmicrohttpd-dev libssl-dev
@@ -11,8 +11,9 @@ command -v kubectl >/dev/null || test="$test kubernetes-client"
 case "${1:-}" in
 build) wanted=$build ;;
 test) wanted=$test ;;
+full) wanted="$test python3-venv redis-server" ;;
 *)
-    echo "usage: $0 build|test" >&2
+    echo "usage: $0 build|test|full" >&2
     exit 2
     ;;
 esac

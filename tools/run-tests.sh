@@ -19,7 +19,11 @@ passed=0 failed=0 skipped=0
 log=$(mktemp -d)
 trap 'rm -rf "$log"' EXIT
 export SKIFF="$PWD/$build/src/skiff" SKIFF_TEST_FULL=
-[ $mode != full ] || SKIFF_TEST_FULL=1
+if [ $mode = full ]; then
+    SKIFF_TEST_FULL=1
+    . tests/full/lib.sh
+    use_built_kubectl
+fi
 
 step() { printf '== %s\n' "$*"; }
 

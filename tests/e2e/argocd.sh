@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../.."
 unset SKIFF_E2E_KUBECONFIG
 . tests/e2e/lib.sh
 . tests/full/lib.sh
+[ -z "${SKIFF_TEST_FULL:-}" ] || use_built_kubectl
 [ "${SKIFF_TEST_FULL:-}" ] || { skip "the real argocd" "only in ./test --full"; finish; }
 for tool in kubectl curl redis-server; do
     command -v $tool >/dev/null || { skip "the real argocd" "no $tool in the PATH"; finish; }

@@ -6,6 +6,7 @@ set -u
 cd "$(dirname "$0")/../.."
 . tests/e2e/lib.sh
 . tests/full/lib.sh
+[ -z "${SKIFF_TEST_FULL:-}" ] || use_built_kubectl
 [ "${SKIFF_TEST_FULL:-}" ] || { skip "a real forge" "only in ./test --full"; finish; }
 for tool in kubectl curl ssh-keygen ssh-keyscan; do
     command -v $tool >/dev/null || { skip "a real forge" "no $tool in the PATH"; finish; }

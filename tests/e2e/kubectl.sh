@@ -8,6 +8,7 @@ cd "$(dirname "$0")/../.."
 unset SKIFF_E2E_KUBECONFIG # this script compares the two by itself
 . tests/e2e/lib.sh
 . tests/full/lib.sh
+[ -z "${SKIFF_TEST_FULL:-}" ] || use_built_kubectl
 cases=$PWD/tests/e2e/kubectl
 export CASES="$cases"
 command -v kubectl >/dev/null || { skip kubectl "no kubectl in the PATH"; finish; }

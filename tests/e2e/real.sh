@@ -4,6 +4,7 @@
 set -u
 cd "$(dirname "$0")/../.."
 . tests/full/lib.sh
+[ -z "${SKIFF_TEST_FULL:-}" ] || use_built_kubectl
 skipped() {
     echo "skipped apps on a real kube-apiserver: $1"
     exit 0

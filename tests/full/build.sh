@@ -6,6 +6,7 @@
 set -u
 cd "$(dirname "$0")/../.."
 . tests/full/lib.sh
+tools/packages.sh full || exit
 
 if ! GO=$(find_go 1027); then
     echo "fetching Go into $tests_cache/go"

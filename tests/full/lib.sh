@@ -39,6 +39,15 @@ mark_built() { # NAME FOLDER
     cksum <"$2/go.mod" >"$BIN/.$1.mark"
 }
 
+# Puts the kubectl that was built before one that is missing or too old for the tests.
+use_built_kubectl() {
+    minor=$(kubectl version --client 2>/dev/null | sed -n 's/^Client Version: v1\.\([0-9]*\).*/\1/p')
+    if [ "${minor:-0}" -lt 30 ] && [ -x "$BIN/kubectl" ]; then
+        PATH=$BIN:$PATH
+        export PATH
+    fi
+}
+
 # Needs python3, which the tests need anyway.
 free_ports() { # COUNT: prints the first of so many consecutive free ports of the loopback
     python3 - "$1" <<'PY'
