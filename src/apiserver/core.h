@@ -17,7 +17,7 @@
 #include "base/vec.h"
 
 enum {
-    APISERVER_CACHE_BYTES = 8 * MIB,  // texts kept in memory when the options do not say
+    APISERVER_CACHE_BYTES = 8 * MIB,   // texts kept in memory when the options do not say
     APISERVER_HISTORY_BYTES = 4 * MIB, // of texts that only the history holds, roughly
     APISERVER_HISTORY_EVENTS = 16 * 1024,
     APISERVER_BACKLOG_BYTES = 16 * MIB, // a watcher further behind than this is cut off

@@ -19,7 +19,7 @@ enum {
         10, // expanded nodes per node written, once LIMIT_YAML_ALIAS_FREE are used
     LIMIT_YAML_ALIAS_FREE = 100 * 1000,
     LIMIT_JSONPATH_BYTES = 16 * KIB,
-    LIMIT_JSONPATH_WORK = 4 * MIB,     // values one evaluation may look at
+    LIMIT_JSONPATH_WORK = 4 * MIB,      // values one evaluation may look at
     LIMIT_PATCH_OPERATIONS = 10 * 1000, // as kube-apiserver's MaxJSONPatchOperations
     LIMIT_PATCH_COPY_BYTES = 3 * MIB,   // what all copies of one JSON patch may add
     LIMIT_PATCH_MOVES = 64 * MIB, // values shifted by insertions and removals of one JSON patch

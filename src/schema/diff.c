@@ -3,7 +3,6 @@
 // $patch: delete for lost ones and $setElementOrder where order or content changed.
 #include "schema/schema_internal.h"
 
-
 struct differ {
     struct arena *arena;
     struct err *err;

@@ -2,7 +2,6 @@
 // The order of merged lists: items of the patch in the patch's order, the others where the server had them.
 #include "schema/schema_internal.h"
 
-
 const struct doc_value *schema_identity(const struct doc_value *item, struct str key) {
     return key.n ? doc_find(item, key) : item;
 }

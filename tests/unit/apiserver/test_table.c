@@ -35,8 +35,8 @@ static bool compare_rows(struct arena *arena, const char *name, const struct doc
         const struct doc_value *a = doc_at(doc_get(got, "rows"), i);
         const struct doc_value *b = doc_at(doc_get(want, "rows"), i);
         if (!doc_equal(a, b)) {
-            fprintf(stderr, "%s:\n  got  %.*s\n  want %.*s\n", name,
-                    STR_ARG(doc_to_json(arena, a)), STR_ARG(doc_to_json(arena, b)));
+            fprintf(stderr, "%s:\n  got  %.*s\n  want %.*s\n", name, STR_ARG(doc_to_json(arena, a)),
+                    STR_ARG(doc_to_json(arena, b)));
             same = false;
         }
     }
@@ -55,13 +55,11 @@ static bool check_table(const char *name) {
     }
     struct str version = doc_get_str(&input, "apiVersion"), group, rest;
     bool named = str_cut(version, '/', &group, &rest);
-    const struct api_kind *kind =
-        api_kinds_find_kind(kinds, named ? group : STR(""), named ? rest : version,
-                            doc_get_str(&input, "kind"));
+    const struct api_kind *kind = api_kinds_find_kind(
+        kinds, named ? group : STR(""), named ? rest : version, doc_get_str(&input, "kind"));
     assert_non_null(kind);
     const struct doc_value *items = doc_get(&input, "items");
-    const struct doc_value **objects =
-        ARENA_ARRAY(arena, doc_len(items), const struct doc_value *);
+    const struct doc_value **objects = ARENA_ARRAY(arena, doc_len(items), const struct doc_value *);
     for (size_t i = 0; i < doc_len(items); i++) {
         objects[i] = doc_at(items, i);
     }
