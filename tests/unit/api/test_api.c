@@ -237,7 +237,7 @@ static struct doc_value get(struct world *w, struct kube_gvr gvr, const char *ns
                                    .name = str_from(name),
                                    .grace_seconds = -1};
     struct kube_answer answer;
-    struct doc_value value;
+    struct doc_value value = doc_null();
     struct err err = {0};
     if (!kube_call_wait(w->loop, w->client, &request, w->arena, &answer, &err) ||
         !doc_parse_json(answer.body, w->arena, &value, &err)) {
