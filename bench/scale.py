@@ -332,7 +332,7 @@ def main():
     run("git", "clone", "-q", "--bare", repo, bare)
     ports = free_ports(2)
     if args.kubeconfig:
-        command = [args.skiff, "controller", "--kubeconfig", args.kubeconfig, "--cache", data, "--kube-qps", "0"]
+        command = [args.skiff, "controller", "--kubeconfig", args.kubeconfig, "--cache", data, "--kube-qps", "0", "--allow-local-repos"]
     else:
         command = [args.skiff, "up", "--data", data, "--listen", f"127.0.0.1:{ports[0]}"]
     log = open(work + "/skiff.log", "w", encoding="utf-8")

@@ -66,8 +66,12 @@ static void refreshed(void *ctx, const struct err *error) {
     struct app_async *async = ctx;
     struct app_cluster *cluster = NULL;
     if (app_async_end(async)) {
-        // The cluster outlives its refresh: both end with the controller.
+        // The cluster outlives its refresh: the mapper tells its waiters before it goes.
         cluster = *(struct app_cluster **)(async + 1);
+        if (cluster->is_closing) {
+            free(async);
+            return;
+        }
         cluster->is_refreshing = false;
         cluster->has_error = error && !kube_mapper_is_ready(cluster->mapper);
         if (error) {
@@ -123,6 +127,9 @@ static struct kube_client *connect_cluster(struct app_controller *controller,
     AUTO(arena_destroy) struct arena *arena = arena_create();
     struct kube_config config;
     if (!kube_config_from_cluster_secret(secret->server, secret->config, arena, &config, err)) {
+        if (err) {
+            err->code = ERR_UNSUPPORTED; // the Secret is there, but cannot be used
+        }
         return NULL;
     }
     struct kube_http_options options = {.config = &config,
@@ -215,17 +222,81 @@ void app_cluster_want(struct app_item *item, const struct kube_gvr *gvr) {
     kube_cache_want(item->cluster->cache, &kept, STR(""), STR(""));
 }
 
-void app_cluster_release(struct app_item *item) {
+static void end_stale(void *ctx) {
+    struct app_async *async = ctx;
+    if (app_async_end(async)) {
+        struct app_cluster *cluster = *(struct app_cluster **)(async + 1);
+        struct app_controller *controller = cluster->controller;
+        for (size_t i = 0; i < controller->stale_clusters.len; i++) {
+            if (controller->stale_clusters.items[i] == cluster) {
+                VEC_REMOVE_SWAP(&controller->stale_clusters, i);
+                app_cluster_destroy(cluster);
+                break;
+            }
+        }
+    }
+    free(async);
+}
+
+// In a later turn: the last user may go inside a callback of this very connection.
+static void end_soon(struct app_cluster *cluster) {
+    struct app_async *async = xcalloc(1, sizeof *async + sizeof cluster);
+    *(struct app_cluster **)(async + 1) = cluster;
+    app_async_start(async, cluster->controller, NULL);
+    loop_post(cluster->controller->loop, end_stale, async);
+}
+
+static void release(struct app_item *item) {
+    struct app_cluster *cluster = item->cluster;
     for (size_t i = 0; i < item->wanted.len; i++) {
-        kube_cache_unwant(item->cluster->cache, &item->wanted.items[i], STR(""), STR(""));
+        kube_cache_unwant(cluster->cache, &item->wanted.items[i], STR(""), STR(""));
         free(item->wanted_texts.items[i]);
     }
     item->wanted.len = 0;
     item->wanted_texts.len = 0;
     item->cluster = NULL;
+    if (--cluster->users == 0 && cluster->is_stale && !cluster->controller->is_closing) {
+        end_soon(cluster);
+    }
+}
+
+void app_cluster_use(struct app_item *item, struct app_cluster *cluster) {
+    if (item->cluster == cluster) {
+        return;
+    }
+    if (item->cluster) {
+        release(item);
+    }
+    item->cluster = cluster;
+    if (cluster) {
+        cluster->users++;
+    }
+}
+
+void app_cluster_check_secrets(struct app_controller *controller) {
+    VEC(struct app_cluster *) changed = {0};
+    struct app_cluster *cluster;
+    for (size_t i = 0; map_next(controller->clusters, &i, NULL, (void **)&cluster);) {
+        const struct app_cluster_secret *secret =
+            app_registry_cluster(controller->registry, cluster->server, STR(""));
+        if (cluster->owns_client && (!secret || !str_eq(secret->version, cluster->version))) {
+            VEC_PUSH(&changed, cluster);
+        }
+    }
+    for (size_t i = 0; i < changed.len; i++) {
+        cluster = changed.items[i];
+        map_remove(controller->clusters, cluster->server);
+        cluster->is_stale = true;
+        VEC_PUSH(&controller->stale_clusters, cluster);
+        if (cluster->users == 0) {
+            end_soon(cluster);
+        }
+    }
+    VEC_FREE(&changed);
 }
 
 void app_cluster_destroy(struct app_cluster *cluster) {
+    cluster->is_closing = true;
     loop_timer_destroy(cluster->mapper_timer);
     kube_cache_destroy(cluster->cache);
     kube_mapper_destroy(cluster->mapper);

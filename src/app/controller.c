@@ -57,9 +57,7 @@ static void item_destroy(struct app_item *item) {
     if (sources[1] && sources[1] != sources[0]) {
         app_source_detach(sources[1], item);
     }
-    if (item->cluster) {
-        app_cluster_release(item);
-    }
+    app_cluster_use(item, NULL);
     app_drop_manifests(item);
     app_job_destroy(item->job);
     for (size_t i = 0; i < item->results.len; i++) {
@@ -239,6 +237,7 @@ static void load_settings(void *ctx) {
     controller->registry = registry;
     controller->settings = settings;
     controller->has_settings = true;
+    app_cluster_check_secrets(controller);
     struct app_source *source;
     for (size_t i = 0; map_next(controller->sources, &i, NULL, (void **)&source);) {
         if (source->has_error) {
@@ -360,6 +359,10 @@ void app_controller_destroy(struct app_controller *controller) {
     for (size_t i = 0; map_next(controller->clusters, &i, NULL, &value);) {
         app_cluster_destroy(value);
     }
+    for (size_t i = 0; i < controller->stale_clusters.len; i++) {
+        app_cluster_destroy(controller->stale_clusters.items[i]);
+    }
+    VEC_FREE(&controller->stale_clusters);
     kube_cache_destroy(controller->home);
     app_metrics_destroy(controller->metrics);
     loop_timer_destroy(controller->settings_timer);

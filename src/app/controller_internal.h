@@ -67,8 +67,9 @@ struct app_cluster {
     int64_t mapper_pause;
     bool has_error; // no connection, or the Secret does not parse
     struct err error;
-    unsigned wanted;
-    char *strings;
+    unsigned users; // applications that point here
+    bool is_stale;  // its Secret changed or went: it ends with its last user
+    bool is_closing;
 };
 
 // ---- Applications ----
@@ -131,6 +132,7 @@ struct app_controller {
     struct map *by_instance; // instance -> app_item
     struct map *sources;     // key -> app_source
     struct map *clusters;    // server -> app_cluster
+    VEC(struct app_cluster *) stale_clusters;
     VEC(struct app_item *) queue;
     size_t queue_head;
     unsigned busy;
@@ -166,7 +168,10 @@ void app_source_destroy(struct app_source *source);
 struct app_cluster *app_cluster_get(struct app_controller *controller, struct str server,
                                     struct str name, struct err *err);
 void app_cluster_want(struct app_item *item, const struct kube_gvr *gvr);
-void app_cluster_release(struct app_item *item);
+void app_cluster_use(struct app_item *item,
+                     struct app_cluster *cluster); // lets go of the one before; NULL is fine
+// After the Secrets were read again: connections whose Secret changed end with their last user.
+void app_cluster_check_secrets(struct app_controller *controller);
 void app_cluster_refresh(
     struct app_cluster *cluster); // reads discovery again, with a growing pause
 void app_cluster_destroy(struct app_cluster *cluster);

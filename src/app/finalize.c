@@ -159,20 +159,22 @@ static size_t delete_objects(struct app_item *item, const struct doc_value *app,
     return left;
 }
 
-static bool find_cluster(struct app_item *item, const struct doc_value *app) {
-    if (item->cluster) {
-        return true;
-    }
+enum destination { DESTINATION_THERE, DESTINATION_UNKNOWN, DESTINATION_FAILS };
+
+static enum destination find_cluster(struct app_item *item, const struct doc_value *app) {
     struct err err = {0};
-    item->cluster =
+    struct app_cluster *cluster =
         app_cluster_get(item->controller, doc_get_str(app, "spec", "destination", "server"),
                         doc_get_str(app, "spec", "destination", "name"), &err);
-    if (!item->cluster) {
-        // The cluster is not known any more: there is nothing left that could be deleted there.
-        LOG(LOG_WARN, "app", "deleted without its objects", "app", item->name.p, "error",
-            err.message);
+    app_cluster_use(item, cluster);
+    if (cluster) {
+        return DESTINATION_THERE;
     }
-    return item->cluster != NULL;
+    // A cluster that no Secret names any more holds nothing that could be deleted. One whose Secret cannot be read does.
+    bool unknown = err.code == ERR_NOT_FOUND || err.code == ERR_INVALID;
+    LOG(LOG_WARN, "app", unknown ? "deleted without its objects" : "deletion is held up", "app",
+        item->name.p, "error", err.message);
+    return unknown ? DESTINATION_UNKNOWN : DESTINATION_FAILS;
 }
 
 bool app_finalize(struct app_item *item, const struct doc_value *app) {
@@ -183,8 +185,13 @@ bool app_finalize(struct app_item *item, const struct doc_value *app) {
     if (finalizer.n == 0) {
         return true; // others' finalizers hold it; nothing for us to do
     }
-    if (!find_cluster(item, app)) {
+    enum destination destination = find_cluster(item, app);
+    if (destination == DESTINATION_UNKNOWN) {
         remove_finalizer(item, app);
+        return true;
+    }
+    if (destination == DESTINATION_FAILS) {
+        app_requeue_in(item, 10 * NS_PER_SECOND);
         return true;
     }
     if (!kube_mapper_is_ready(item->cluster->mapper)) {

@@ -172,10 +172,7 @@ static void find_cluster(struct gathering *g) {
         return;
     }
     struct app_cluster *cluster = app_cluster_get(item->controller, server, name, &err);
-    if (item->cluster && item->cluster != cluster) {
-        app_cluster_release(item);
-    }
-    item->cluster = cluster;
+    app_cluster_use(item, cluster);
     if (!cluster) {
         add_error(g, "InvalidSpecError", err.message);
         return;

@@ -96,6 +96,9 @@ static int run(struct cli *cli, int argc, char **argv) {
          "Start although Argo CD's own controller runs here."},
         {"allow-exec", 0, CLI_FLAG, &c.allow_exec, NULL,
          "Let the kubeconfig start credential plugins."},
+        {"allow-local-repos", 0, CLI_FLAG, &settings.local_repos, NULL,
+         "Let Applications name repositories by file URL: they can then read every repository of "
+         "this host."},
         {"cache", 0, CLI_TEXT, &cache, "DIR",
          "Folder of the Git mirrors; may be deleted at any time."},
         {"kube-qps", 0, CLI_NUMBER, &settings.qps, "N",

@@ -137,7 +137,12 @@ bool serve_run(struct serve *serve, struct err *err) {
     AUTO(arena_destroy) struct arena *arena = arena_create();
     const char *mirrors = arena_printf(arena, "%.*s/git", STR_ARG(serve->settings.cache_dir)).p;
     struct vcs_options vcs = {
-        .loop = serve->loop, .dir = mirrors, .self = serve->cli->self, .metrics = serve->metrics};
+        .loop = serve->loop,
+        .dir = mirrors,
+        .self = serve->cli->self,
+        .metrics = serve->metrics,
+        .forbid_local = !serve->settings.local_repos,
+    };
     if (!serve_make_dir(mirrors, err) || !start_api(serve, err)) {
         return false;
     }
@@ -154,15 +159,29 @@ bool serve_run(struct serve *serve, struct err *err) {
     return true;
 }
 
+struct drain {
+    struct loop *loop;
+    struct loop_timer *timer;
+};
+
 static void last_turn(void *ctx) {
-    loop_stop(ctx);
+    struct drain *drain = ctx;
+    if (loop_work_pending(drain->loop) == 0) {
+        loop_stop(drain->loop);
+    } else {
+        loop_timer_start(drain->timer, 5 * NS_PER_MS);
+    }
 }
 
-// Lets the loop run what was posted before now: the ends of cancelled calls and watches.
-static void drain(struct loop *loop) {
+// Lets the loop run what was posted before now, the ends of cancelled calls and watches, and what workers still do: they
+// read from what is destroyed next.
+static void run_out(struct loop *loop) {
     if (loop) {
-        loop_post(loop, last_turn, loop);
+        struct drain drain = {loop, NULL};
+        drain.timer = loop_timer_create(loop, last_turn, &drain);
+        loop_post(loop, last_turn, &drain);
         loop_run(loop);
+        loop_timer_destroy(drain.timer);
     }
 }
 
@@ -172,7 +191,7 @@ void serve_fini(struct serve *serve) {
     }
     api_destroy(serve->api);
     app_controller_destroy(serve->app);
-    drain(serve->loop);
+    run_out(serve->loop);
     if (serve->vcs) {
         serve->vcs->ops->destroy(serve->vcs);
     }

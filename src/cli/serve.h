@@ -14,6 +14,7 @@ struct serve_settings {
     struct str api_listen; // "" turns the operator's port off
     struct str cache_dir;  // Git mirrors; may be deleted at any time
     int64_t qps, burst;
+    bool local_repos; // file URLs and paths of this host are read
 };
 
 struct serve {

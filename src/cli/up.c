@@ -210,6 +210,7 @@ static int run(struct cli *cli, int argc, char **argv) {
     struct up up = {.arena = cli->arena, .listen = STR("127.0.0.1:6443"), .nodes = 1};
     struct serve_settings settings;
     serve_defaults(&settings);
+    settings.local_repos = true; // a laptop, an edge box: the repositories are often beside it
     struct str data = {NULL, 0};
     struct cli_option options[] = {
         {"data", 'd', CLI_TEXT, &data, "DIR",
@@ -220,6 +221,9 @@ static int run(struct cli *cli, int argc, char **argv) {
          "Lines of token,user,uid,\"groups\"; without it one token is made at the first start."},
         {"nodes", 0, CLI_NUMBER, &up.nodes, "N",
          "Simulated nodes; with 0 pods stay Pending (default 1)."},
+        {"allow-local-repos", 0, CLI_FLAG, &settings.local_repos, NULL,
+         "Read repositories of this host by file URL (default; --no-allow-local-repos turns it "
+         "off)."},
         SERVE_OPTIONS(&settings),
     };
     int words, code;

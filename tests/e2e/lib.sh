@@ -55,7 +55,7 @@ start_skiff() {
     mkdir -p "$work/data"
     if [ "${SKIFF_E2E_KUBECONFIG:-}" ]; then
         export KUBECONFIG="$SKIFF_E2E_KUBECONFIG"
-        "$SKIFF" controller --kubeconfig "$KUBECONFIG" --cache "$work/cache" --api-listen "127.0.0.1:${API_PORT:-0}" --kube-qps 0 \
+        "$SKIFF" controller --kubeconfig "$KUBECONFIG" --cache "$work/cache" --allow-local-repos --api-listen "127.0.0.1:${API_PORT:-0}" --kube-qps 0 \
             >>"$work/skiff.log" 2>&1 &
         skiff_pid=$!
         tries=0
