@@ -59,7 +59,7 @@ mkdir -p "$data"
 if [ "${SKIFF_E2E_KUBECONFIG:-}" ]; then # tests/e2e/real.sh shows the same on a real cluster
     say "1. Start Skiff: the controllers against the cluster of $SKIFF_E2E_KUBECONFIG"
     cp "$SKIFF_E2E_KUBECONFIG" "$data/kubeconfig"
-    start "$work/skiff.log" controller --kubeconfig "$data/kubeconfig" --cache "$data/cache"
+    start "$work/skiff.log" controller --kubeconfig "$data/kubeconfig" --cache "$data/cache" --allow-local-repos
 else
     say "1. Start Skiff: the controllers and an embedded Kubernetes API in one process"
     start "$data/kubeconfig" up --data "$data" --listen 127.0.0.1:0
