@@ -98,6 +98,18 @@ void app_enqueue(struct app_item *item) {
     }
 }
 
+// What was just rendered goes first: were all applications rendered before any is planned, their manifests would have to be
+// kept together, or be evicted and rendered again without end.
+static void enqueue_first(struct app_item *item) {
+    struct app_controller *controller = item->controller;
+    if (item->state == ITEM_IDLE && !item->is_queued && controller->queue_head > 0) {
+        item->is_queued = true;
+        controller->queue.items[--controller->queue_head] = item;
+    } else {
+        app_enqueue(item);
+    }
+}
+
 static struct app_item *dequeue(struct app_controller *controller) {
     if (controller->queue_head == controller->queue.len) {
         controller->queue_head = controller->queue.len = 0;
@@ -117,6 +129,7 @@ static struct app_item *dequeue(struct app_controller *controller) {
 
 void app_item_settle(struct app_item *item) {
     struct app_controller *controller = item->controller;
+    bool is_rendered = item->state == ITEM_RENDERING;
     if (item->state != ITEM_IDLE) {
         controller->busy--;
     }
@@ -127,7 +140,11 @@ void app_item_settle(struct app_item *item) {
         }
     } else if (item->is_again) {
         item->is_again = false;
-        app_enqueue(item);
+        if (is_rendered) {
+            enqueue_first(item);
+        } else {
+            app_enqueue(item);
+        }
     }
     app_pump(controller);
 }

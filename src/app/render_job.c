@@ -110,6 +110,7 @@ static void take_result(struct app_item *item, struct render_job *job) {
     }
     *slot = TAKE(job->result);
     item->controller->manifest_bytes += (*slot)->bytes;
+    item->used = ++item->controller->clock; // not to be evicted before it is planned
     item->has_render_error = false;
     item->is_hard_refresh = false;
 }
@@ -177,19 +178,25 @@ static void drop_texts(struct app_item *item) {
     manifests->bytes = 0;
 }
 
-void app_evict_manifests(struct app_controller *controller) {
-    if (controller->manifest_bytes <= APP_MANIFEST_BYTES) {
-        return;
-    }
-    // Everything idle that was not used in the newer half of the uses goes at once: a scan now and then, not a list.
-    uint64_t newest = controller->clock;
-    uint64_t span = map_len(controller->items) / 2 + 1;
-    uint64_t limit = newest > span ? newest - span : 0;
+static void evict_unused(struct app_controller *controller, uint64_t limit) {
     struct app_item *item;
     for (size_t i = 0; map_next(controller->items, &i, NULL, (void **)&item);) {
         if (item->manifests && item->manifests->bytes && item->state == ITEM_IDLE &&
             item->used <= limit) {
             drop_texts(item);
         }
+    }
+}
+
+void app_evict_manifests(struct app_controller *controller) {
+    if (controller->manifest_bytes <= APP_MANIFEST_BYTES) {
+        return;
+    }
+    // Everything idle that was not used in the newer half of the uses goes at once, then the newer quarter and so on until
+    // there is room for a while: a scan now and then, not a list.
+    for (uint64_t span = map_len(controller->items) / 2 + 1;
+         span > APP_PARALLEL_JOBS && controller->manifest_bytes > APP_MANIFEST_BYTES / 4 * 3;
+         span /= 2) {
+        evict_unused(controller, controller->clock > span ? controller->clock - span : 0);
     }
 }

@@ -163,6 +163,8 @@ static bool open_library(struct git2 *git2, struct err *err) {
     git2->f.git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, (size_t)(4 * MIB));
     git2->f.git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, (size_t)(64 * MIB));
     git2->f.git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, (ssize_t)(16 * MIB));
+    // By default folders over 4 KiB are not kept: one of 10,000 applications was unpacked for each of them again.
+    git2->f.git_libgit2_opts(GIT_OPT_SET_CACHE_OBJECT_LIMIT, GIT_OBJECT_TREE, (size_t)(2 * MIB));
     return true;
 }
 
