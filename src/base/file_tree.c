@@ -304,7 +304,7 @@ static bool read_regular(int fd, struct str path, size_t max, struct arena *aren
 
 static bool folder_read(struct file_tree *tree, struct str path, size_t max, struct arena *arena,
                         struct str *out, struct err *err) {
-    struct file_entry entry;
+    struct file_entry entry = {0};
     if (!folder_stat(tree, path, &entry, err)) {
         return false;
     }
