@@ -188,9 +188,6 @@ static void kind_add(struct api_controllers *c, const struct api_kind *from) {
     kind->role = role_of(from->group, from->plural);
     kind->mark = c->mark;
     kind->retry = loop_timer_create(c->loop, kind_watch, kind);
-    if (kind->role != CTL_OTHER) {
-        c->by_role[kind->role] = kind;
-    }
     map_put(c->kinds, k, kind);
     c->unsynced++;
     kind_watch(kind);

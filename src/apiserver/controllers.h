@@ -28,7 +28,6 @@ enum ctl_role {
     CTL_NODE,
     CTL_NAMESPACE,
     CTL_CRD,
-    CTL_ROLES
 };
 
 struct ctl_kind { // one followed resource
@@ -109,7 +108,6 @@ struct api_controllers {
     struct map *uids;               // -> ctl_uid
     struct map *spaces;             // -> ctl_ns
     VEC(struct ctl_kind *) retired; // no longer followed
-    struct ctl_kind *by_role[CTL_ROLES];
     unsigned mark;
     size_t unsynced; // followed kinds whose first list is not complete
 

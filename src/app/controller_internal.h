@@ -51,7 +51,6 @@ struct app_source {
     bool is_resolving, resolve_again;
     struct loop_timer *poll;
     VEC(struct app_item *) items;
-    uint64_t filter_round; // of the last filter job
 };
 
 // ---- Clusters (cluster.c) ----

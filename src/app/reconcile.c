@@ -95,10 +95,6 @@ static void find_sources(struct gathering *g) {
     }
 }
 
-static bool same_source_doc(const struct app_item *item, uint64_t hash) {
-    return item->source_hash == hash;
-}
-
 // The manifests at the wanted commit, or starts a render. False: come back later.
 static bool find_manifests(struct gathering *g) {
     struct app_item *item = g->item;
@@ -119,7 +115,7 @@ static bool find_manifests(struct gathering *g) {
     uint64_t hash = doc_hash(g->source_doc);
     bool usable = have && strcmp(have->sha, source->sha) == 0 &&
                   (have->bytes || have->count == 0) && !item->is_hard_refresh &&
-                  (for_operation || same_source_doc(item, hash));
+                  (for_operation || item->source_hash == hash);
     if (usable) {
         g->manifests = have;
         return true;
