@@ -222,9 +222,18 @@ struct api_op {
     struct str content_type; // empty: application/json
     struct str *warnings;
     size_t warning_count;
-    bool changed;   // made a change: the reply waits for its commit
-    bool waiting;   // in a group
-    bool cancelled; // reply with ERR_CANCELLED
+    bool changed; // made a change: the reply waits for its commit
+    // The verb cannot go on before an answer from outside (a webhook) is there. It has changed nothing; who parked it
+    // keeps the answer in `park` and calls api_op_resume, which executes the request again from its start.
+    bool parked;
+    struct api_park *park;
+    // What the first execution drew by lot, so that another one makes the same object.
+    struct str fresh_uid, fresh_suffix;
+    int64_t fresh_time;
+    bool authorize;        // came from outside: its user must be allowed to do this
+    struct str user_agent; // names the manager of what is written when the request does not
+    bool waiting;          // in a group
+    bool cancelled;        // reply with ERR_CANCELLED
     // Called once, in a later turn; owns nothing afterwards.
     void (*finish)(struct api_op *op);
     kube_done *done;
@@ -233,6 +242,7 @@ struct api_op {
 struct api_op *api_op_create(struct apiserver *server, void (*finish)(struct api_op *op));
 void api_op_run(struct api_op *op);                       // executes now, replies in a later turn
 void api_op_ready(struct api_op *op);                     // replies in a later turn
+void api_op_resume(struct api_op *op);                    // a parked one: executes again
 void api_op_destroy(struct api_op *op);                   // called by whoever delivered the reply
 void api_op_add(struct api_op *op, struct blob *part);    // takes the reference over
 void api_op_add_text(struct api_op *op, struct str text); // copies
@@ -299,6 +309,19 @@ bool api_delete_object(struct api_op *op, struct api_object *old, bool *removed,
 bool api_apply(struct api_op *op, const struct doc_value *old, const struct doc_value *config,
                struct doc_value *out);
 bool api_delete_options(struct api_op *op);
+
+// managed.c: managedFields after a create, an update, a patch or a write of a sub-resource. `old` NULL: created. `object` is
+// in the served version, with its new content; the entries of `old` are what it starts from, except where the client
+// sets the list empty.
+bool api_managed_update(struct api_op *op, const struct doc_value *old, struct doc_value *object);
+
+// chain.c: what the state of the server and webhooks say of a write that api_admit took: priorities, LimitRange, webhooks,
+// policies, ResourceQuota, in this order. `object` NULL: a deletion. False: refused (op->error), or parked.
+bool api_chain_admit(struct api_op *op, enum api_operation operation, const struct doc_value *old,
+                     struct doc_value *object);
+
+// authz.c: whether op->user may do what op->request asks for; op->error is 403 when not.
+bool api_authz_check(struct api_op *op);
 
 // meta.c: the rules of metadata
 bool api_meta_check(struct api_op *op, const struct doc_value *object); // names, labels, ...

@@ -232,6 +232,8 @@ void apiserver_http_handle(void *ctx, struct http_exchange *exchange) {
     }
     struct api_op *op = api_op_create(front->server, finish);
     op->user = user ? *user : (struct api_user){0};
+    op->authorize = true;
+    op->user_agent = http_exchange_header(exchange, STR("User-Agent"));
     if (!parse(exchange, op)) {
         reply_error(exchange, op->arena, &op->error);
         api_op_destroy(op);

@@ -145,6 +145,9 @@ static bool execute(struct api_op *op) {
     if (!resolve(op)) {
         return false;
     }
+    if (op->authorize && !api_authz_check(op)) {
+        return false;
+    }
     if (op->request.subresource.n) {
         bool handled = false;
         bool ok = api_subresource(op, &handled);
@@ -196,7 +199,12 @@ static void count_request(struct api_op *op) {
 
 void api_op_run(struct api_op *op) {
     struct apiserver *server = op->server;
-    if (!execute(op)) {
+    bool ok = execute(op);
+    if (op->parked) {
+        op->kind = NULL;
+        return;
+    }
+    if (!ok) {
         api_op_fill_error(op);
     }
     count_request(op);
@@ -209,6 +217,14 @@ void api_op_run(struct api_op *op) {
     } else {
         api_op_ready(op);
     }
+}
+
+void api_op_resume(struct api_op *op) {
+    op->parked = false;
+    drop_parts(op);
+    op->error = (struct api_error){0};
+    op->warning_count = 0;
+    api_op_run(op);
 }
 
 static void deliver(struct apiserver *server) {

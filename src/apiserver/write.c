@@ -196,7 +196,7 @@ static bool admit(struct api_op *op, enum api_operation operation, const struct 
     for (size_t i = 0; i < admission.warning_count; i++) {
         api_op_warn(op, admission.warnings[i]);
     }
-    return ok;
+    return ok && api_chain_admit(op, operation, old, object);
 }
 
 // ---- Services: addresses and ports that are taken ----
@@ -301,7 +301,7 @@ bool api_store_create(struct api_op *op, struct doc_value object) {
     if (entry && !entry->deleted) {
         return api_error_exists(&op->error, op->arena, op->kind, name);
     }
-    if (!allocate(op, NULL, &object)) {
+    if (!allocate(op, NULL, &object) || !api_managed_update(op, NULL, &object)) {
         return false;
     }
     struct str key = arena_printf(op->arena, "%.*s/%.*s", STR_ARG(op->request.ns), STR_ARG(name));
@@ -434,6 +434,9 @@ bool api_store_update(struct api_op *op, struct api_object *old, struct doc_valu
         return false;
     }
     object = grow_generation(op, &before, object, operation);
+    if (!api_managed_update(op, &before, &object)) {
+        return false;
+    }
     struct doc_value stored = stored_form(op, &object);
     if (api_is_finished(op->kind, &stored)) {
         struct blob *last = api_store_remove(op, old->entry, stored);
