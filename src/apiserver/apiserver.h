@@ -23,16 +23,33 @@ struct apiserver_options {
     int64_t pod_start_delay_ns; // default time from scheduled to Ready; annotations override it
     size_t cache_bytes; // object texts kept in memory; 0: the default (APISERVER_CACHE_BYTES)
     bool no_workloads;  // switch the simulated controllers off (pure API)
+    // RBAC decides what requests from outside may do, and the default roles are there. Off: who is authenticated may do
+    // everything. Callers in this process are never asked.
+    bool rbac;
+    struct str root_ca; // PEM that clients trust: kube-root-ca.crt, token Secrets; empty: none
+    // PEM of the private key that signs tokens of service accounts; empty: none are given out.
+    struct str account_key;
+    struct str account_issuer; // of those tokens; empty: https://kubernetes.default.svc
 };
+// The certificates of `root_ca`; lives as long as the server.
+struct str apiserver_root_ca(const struct apiserver *server);
 struct apiserver *apiserver_create(const struct apiserver_options *options, struct err *err);
 void apiserver_destroy(struct apiserver *server);
 bool apiserver_is_ready(const struct apiserver *server);
 int64_t apiserver_revision(const struct apiserver *server);
 
+struct api_extra { // what an authenticator knows beyond name and groups
+    struct str key;
+    const struct str *values;
+    size_t count;
+};
 struct api_user {
     struct str name;
     const struct str *groups;
     size_t group_count;
+    struct str uid; // empty: none
+    const struct api_extra *extra;
+    size_t extra_count;
 };
 
 // Direct calls, used by local/ and the simulation. Same rules as kube_client: the callback runs in a later turn, once.

@@ -378,6 +378,9 @@ struct apiserver {
     unsigned dispatching;
     struct api_watcher *dead; // to be freed when no dispatch is under way
 
+    struct api_authz *authz; // roles and bindings in compiled form (authz.c); NULL: rbac is off
+    struct str root_ca;      // own copy
+
     struct api_entry *newest, *oldest; // entries that hold a text
     size_t cache_used, cache_max;
     struct arena *scratch; // reset by whoever uses it

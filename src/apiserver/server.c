@@ -50,6 +50,10 @@ bool apiserver_is_ready(const struct apiserver *server) {
     return server->ready;
 }
 
+struct str apiserver_root_ca(const struct apiserver *server) {
+    return server->root_ca;
+}
+
 int64_t apiserver_revision(const struct apiserver *server) {
     return server->durable;
 }
@@ -212,6 +216,7 @@ struct apiserver *apiserver_create(const struct apiserver_options *options, stru
     server->store = options->store;
     server->metrics = options->metrics;
     server->cache_max = options->cache_bytes ? options->cache_bytes : APISERVER_CACHE_BYTES;
+    server->root_ca = (struct str){xstrdup(options->root_ca), options->root_ca.n};
     server->life = NEW(struct api_life);
     *server->life = (struct api_life){.server = server, .refs = 1};
     server->kinds = api_kinds_create();
@@ -280,6 +285,7 @@ void apiserver_destroy(struct apiserver *server) {
     map_destroy(server->calls);
     api_kinds_destroy(server->kinds);
     arena_destroy(server->scratch);
+    free((void *)(uintptr_t)server->root_ca.p);
     buf_fini(&server->print);
     server->life->server = NULL;
     life_unref(server->life);
