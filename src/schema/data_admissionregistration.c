@@ -10,16 +10,16 @@ const struct schema_type schema_admissionregistration_v1_ApplyConfiguration = {
     fields_admissionregistration_v1_ApplyConfiguration, 1, false};
 
 static const struct schema_field fields_admissionregistration_v1_AuditAnnotation[] = {
-    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"valueExpression", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"valueExpression", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_admissionregistration_v1_AuditAnnotation = {
     "admissionregistration.v1.AuditAnnotation", fields_admissionregistration_v1_AuditAnnotation, 2,
     false};
 
 static const struct schema_field fields_admissionregistration_v1_ExpressionWarning[] = {
-    {"fieldRef", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"warning", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"fieldRef", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"warning", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_admissionregistration_v1_ExpressionWarning = {
     "admissionregistration.v1.ExpressionWarning", fields_admissionregistration_v1_ExpressionWarning,
@@ -32,8 +32,8 @@ const struct schema_type schema_admissionregistration_v1_JSONPatch = {
     "admissionregistration.v1.JSONPatch", fields_admissionregistration_v1_JSONPatch, 1, false};
 
 static const struct schema_field fields_admissionregistration_v1_MatchCondition[] = {
-    {"expression", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"expression", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_admissionregistration_v1_MatchCondition = {
     "admissionregistration.v1.MatchCondition", fields_admissionregistration_v1_MatchCondition, 2,
@@ -50,13 +50,13 @@ static const struct schema_field fields_admissionregistration_v1_MatchResources[
 };
 const struct schema_type schema_admissionregistration_v1_MatchResources = {
     "admissionregistration.v1.MatchResources", fields_admissionregistration_v1_MatchResources, 5,
-    true};
+    true, "matchPolicy {\"enum\":[\"Equivalent\",\"Exact\"]}\n"};
 
 static const struct schema_field fields_admissionregistration_v1_MutatingAdmissionPolicy[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL,
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
      &schema_admissionregistration_v1_MutatingAdmissionPolicySpec},
 };
 const struct schema_type schema_admissionregistration_v1_MutatingAdmissionPolicy = {
@@ -67,8 +67,8 @@ static const struct schema_field fields_admissionregistration_v1_MutatingAdmissi
     {
         {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
         {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-        {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-        {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL,
+        {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+        {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
          &schema_admissionregistration_v1_MutatingAdmissionPolicyBindingSpec},
 };
 const struct schema_type schema_admissionregistration_v1_MutatingAdmissionPolicyBinding = {
@@ -101,18 +101,20 @@ static const struct schema_field fields_admissionregistration_v1_MutatingAdmissi
 };
 const struct schema_type schema_admissionregistration_v1_MutatingAdmissionPolicySpec = {
     "admissionregistration.v1.MutatingAdmissionPolicySpec",
-    fields_admissionregistration_v1_MutatingAdmissionPolicySpec, 7, false};
+    fields_admissionregistration_v1_MutatingAdmissionPolicySpec, 7, false,
+    "failurePolicy {\"enum\":[\"Fail\",\"Ignore\"]}\n"
+    "reinvocationPolicy {\"enum\":[\"IfNeeded\",\"Never\"]}\n"};
 
 static const struct schema_field fields_admissionregistration_v1_MutatingWebhook[] = {
     {"admissionReviewVersions", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC | SCHEMA_REQUIRED,
      NULL, NULL},
-    {"clientConfig", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"clientConfig", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_admissionregistration_v1_WebhookClientConfig},
     {"failurePolicy", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"matchConditions", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP, "name",
      &schema_admissionregistration_v1_MatchCondition},
     {"matchPolicy", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"namespaceSelector", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_LabelSelector},
     {"objectSelector", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_LabelSelector},
     {"reinvocationPolicy", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
@@ -123,12 +125,16 @@ static const struct schema_field fields_admissionregistration_v1_MutatingWebhook
 };
 const struct schema_type schema_admissionregistration_v1_MutatingWebhook = {
     "admissionregistration.v1.MutatingWebhook", fields_admissionregistration_v1_MutatingWebhook, 12,
-    false};
+    false,
+    "failurePolicy {\"enum\":[\"Fail\",\"Ignore\"]}\n"
+    "matchPolicy {\"enum\":[\"Equivalent\",\"Exact\"]}\n"
+    "reinvocationPolicy {\"enum\":[\"IfNeeded\",\"Never\"]}\n"
+    "sideEffects {\"enum\":[\"None\",\"NoneOnDryRun\",\"Some\",\"Unknown\"]}\n"};
 
 static const struct schema_field fields_admissionregistration_v1_MutatingWebhookConfiguration[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
     {"webhooks", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP, "name",
      &schema_admissionregistration_v1_MutatingWebhook},
 };
@@ -140,10 +146,11 @@ static const struct schema_field fields_admissionregistration_v1_Mutation[] = {
     {"applyConfiguration", SCHEMA_OBJECT, 0, 0, 0, NULL,
      &schema_admissionregistration_v1_ApplyConfiguration},
     {"jsonPatch", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_admissionregistration_v1_JSONPatch},
-    {"patchType", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"patchType", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_admissionregistration_v1_Mutation = {
-    "admissionregistration.v1.Mutation", fields_admissionregistration_v1_Mutation, 3, false};
+    "admissionregistration.v1.Mutation", fields_admissionregistration_v1_Mutation, 3, false,
+    "patchType {\"enum\":[\"ApplyConfiguration\",\"JSONPatch\"]}\n"};
 
 static const struct schema_field fields_admissionregistration_v1_NamedRuleWithOperations[] = {
     {"apiGroups", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
@@ -155,7 +162,9 @@ static const struct schema_field fields_admissionregistration_v1_NamedRuleWithOp
 };
 const struct schema_type schema_admissionregistration_v1_NamedRuleWithOperations = {
     "admissionregistration.v1.NamedRuleWithOperations",
-    fields_admissionregistration_v1_NamedRuleWithOperations, 6, true};
+    fields_admissionregistration_v1_NamedRuleWithOperations, 6, true,
+    "operations {\"enum\":[\"*\",\"CONNECT\",\"CREATE\",\"DELETE\",\"UPDATE\"]}\n"
+    "scope {\"enum\":[\"*\",\"Cluster\",\"Namespaced\"]}\n"};
 
 static const struct schema_field fields_admissionregistration_v1_ParamKind[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
@@ -182,11 +191,13 @@ static const struct schema_field fields_admissionregistration_v1_RuleWithOperati
 };
 const struct schema_type schema_admissionregistration_v1_RuleWithOperations = {
     "admissionregistration.v1.RuleWithOperations",
-    fields_admissionregistration_v1_RuleWithOperations, 5, false};
+    fields_admissionregistration_v1_RuleWithOperations, 5, false,
+    "operations {\"enum\":[\"*\",\"CONNECT\",\"CREATE\",\"DELETE\",\"UPDATE\"]}\n"
+    "scope {\"enum\":[\"*\",\"Cluster\",\"Namespaced\"]}\n"};
 
 static const struct schema_field fields_admissionregistration_v1_ServiceReference[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"namespace", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"namespace", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"path", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"port", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
 };
@@ -205,10 +216,10 @@ const struct schema_type schema_admissionregistration_v1_TypeChecking = {
 static const struct schema_field fields_admissionregistration_v1_ValidatingAdmissionPolicy[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL,
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
      &schema_admissionregistration_v1_ValidatingAdmissionPolicySpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL,
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
      &schema_admissionregistration_v1_ValidatingAdmissionPolicyStatus},
 };
 const struct schema_type schema_admissionregistration_v1_ValidatingAdmissionPolicy = {
@@ -219,8 +230,8 @@ static const struct schema_field
     fields_admissionregistration_v1_ValidatingAdmissionPolicyBinding[] = {
         {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
         {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-        {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-        {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+        {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+        {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
          &schema_admissionregistration_v1_ValidatingAdmissionPolicyBindingSpec},
 };
 const struct schema_type schema_admissionregistration_v1_ValidatingAdmissionPolicyBinding = {
@@ -238,7 +249,8 @@ static const struct schema_field
 };
 const struct schema_type schema_admissionregistration_v1_ValidatingAdmissionPolicyBindingSpec = {
     "admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec",
-    fields_admissionregistration_v1_ValidatingAdmissionPolicyBindingSpec, 4, false};
+    fields_admissionregistration_v1_ValidatingAdmissionPolicyBindingSpec, 4, false,
+    "validationActions {\"enum\":[\"Audit\",\"Deny\",\"Warn\"]}\n"};
 
 static const struct schema_field fields_admissionregistration_v1_ValidatingAdmissionPolicySpec[] = {
     {"auditAnnotations", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
@@ -256,7 +268,8 @@ static const struct schema_field fields_admissionregistration_v1_ValidatingAdmis
 };
 const struct schema_type schema_admissionregistration_v1_ValidatingAdmissionPolicySpec = {
     "admissionregistration.v1.ValidatingAdmissionPolicySpec",
-    fields_admissionregistration_v1_ValidatingAdmissionPolicySpec, 7, false};
+    fields_admissionregistration_v1_ValidatingAdmissionPolicySpec, 7, false,
+    "failurePolicy {\"enum\":[\"Fail\",\"Ignore\"]}\n"};
 
 static const struct schema_field fields_admissionregistration_v1_ValidatingAdmissionPolicyStatus[] =
     {
@@ -273,13 +286,13 @@ const struct schema_type schema_admissionregistration_v1_ValidatingAdmissionPoli
 static const struct schema_field fields_admissionregistration_v1_ValidatingWebhook[] = {
     {"admissionReviewVersions", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC | SCHEMA_REQUIRED,
      NULL, NULL},
-    {"clientConfig", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"clientConfig", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_admissionregistration_v1_WebhookClientConfig},
     {"failurePolicy", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"matchConditions", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP, "name",
      &schema_admissionregistration_v1_MatchCondition},
     {"matchPolicy", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"namespaceSelector", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_LabelSelector},
     {"objectSelector", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_LabelSelector},
     {"rules", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
@@ -289,13 +302,16 @@ static const struct schema_field fields_admissionregistration_v1_ValidatingWebho
 };
 const struct schema_type schema_admissionregistration_v1_ValidatingWebhook = {
     "admissionregistration.v1.ValidatingWebhook", fields_admissionregistration_v1_ValidatingWebhook,
-    11, false};
+    11, false,
+    "failurePolicy {\"enum\":[\"Fail\",\"Ignore\"]}\n"
+    "matchPolicy {\"enum\":[\"Equivalent\",\"Exact\"]}\n"
+    "sideEffects {\"enum\":[\"None\",\"NoneOnDryRun\",\"Some\",\"Unknown\"]}\n"};
 
 static const struct schema_field fields_admissionregistration_v1_ValidatingWebhookConfiguration[] =
     {
         {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
         {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-        {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+        {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
         {"webhooks", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP, "name",
          &schema_admissionregistration_v1_ValidatingWebhook},
 };
@@ -304,7 +320,7 @@ const struct schema_type schema_admissionregistration_v1_ValidatingWebhookConfig
     fields_admissionregistration_v1_ValidatingWebhookConfiguration, 4, false};
 
 static const struct schema_field fields_admissionregistration_v1_Validation[] = {
-    {"expression", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"expression", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"messageExpression", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
@@ -313,8 +329,8 @@ const struct schema_type schema_admissionregistration_v1_Validation = {
     "admissionregistration.v1.Validation", fields_admissionregistration_v1_Validation, 4, false};
 
 static const struct schema_field fields_admissionregistration_v1_Variable[] = {
-    {"expression", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"expression", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_admissionregistration_v1_Variable = {
     "admissionregistration.v1.Variable", fields_admissionregistration_v1_Variable, 2, true};

@@ -5,17 +5,17 @@
 static const struct schema_field fields_apiextensions_v1_CustomResourceColumnDefinition[] = {
     {"description", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"format", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"jsonPath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"jsonPath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"priority", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_apiextensions_v1_CustomResourceColumnDefinition = {
     "apiextensions.v1.CustomResourceColumnDefinition",
     fields_apiextensions_v1_CustomResourceColumnDefinition, 6, false};
 
 static const struct schema_field fields_apiextensions_v1_CustomResourceConversion[] = {
-    {"strategy", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"strategy", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"webhook", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apiextensions_v1_WebhookConversion},
 };
 const struct schema_type schema_apiextensions_v1_CustomResourceConversion = {
@@ -25,10 +25,10 @@ const struct schema_type schema_apiextensions_v1_CustomResourceConversion = {
 static const struct schema_field fields_apiextensions_v1_CustomResourceDefinition[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_apiextensions_v1_CustomResourceDefinitionSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL,
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
      &schema_apiextensions_v1_CustomResourceDefinitionStatus},
 };
 const struct schema_type schema_apiextensions_v1_CustomResourceDefinition = {
@@ -40,8 +40,8 @@ static const struct schema_field fields_apiextensions_v1_CustomResourceDefinitio
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"observedGeneration", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_apiextensions_v1_CustomResourceDefinitionCondition = {
     "apiextensions.v1.CustomResourceDefinitionCondition",
@@ -49,9 +49,9 @@ const struct schema_type schema_apiextensions_v1_CustomResourceDefinitionConditi
 
 static const struct schema_field fields_apiextensions_v1_CustomResourceDefinitionNames[] = {
     {"categories", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
-    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"listKind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"plural", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"plural", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"shortNames", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
     {"singular", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
@@ -61,11 +61,11 @@ const struct schema_type schema_apiextensions_v1_CustomResourceDefinitionNames =
 
 static const struct schema_field fields_apiextensions_v1_CustomResourceDefinitionSpec[] = {
     {"conversion", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apiextensions_v1_CustomResourceConversion},
-    {"group", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"names", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"group", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"names", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_apiextensions_v1_CustomResourceDefinitionNames},
     {"preserveUnknownFields", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
-    {"scope", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"scope", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"versions", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC | SCHEMA_REQUIRED, NULL,
      &schema_apiextensions_v1_CustomResourceDefinitionVersion},
 };
@@ -74,7 +74,7 @@ const struct schema_type schema_apiextensions_v1_CustomResourceDefinitionSpec = 
     fields_apiextensions_v1_CustomResourceDefinitionSpec, 6, false};
 
 static const struct schema_field fields_apiextensions_v1_CustomResourceDefinitionStatus[] = {
-    {"acceptedNames", SCHEMA_OBJECT, 0, 0, 0, NULL,
+    {"acceptedNames", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
      &schema_apiextensions_v1_CustomResourceDefinitionNames},
     {"conditions", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_MAP, "type",
      &schema_apiextensions_v1_CustomResourceDefinitionCondition},
@@ -90,12 +90,12 @@ static const struct schema_field fields_apiextensions_v1_CustomResourceDefinitio
      &schema_apiextensions_v1_CustomResourceColumnDefinition},
     {"deprecated", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"deprecationWarning", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"schema", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apiextensions_v1_CustomResourceValidation},
     {"selectableFields", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_apiextensions_v1_SelectableField},
-    {"served", SCHEMA_BOOL, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"storage", SCHEMA_BOOL, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"served", SCHEMA_BOOL, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"storage", SCHEMA_BOOL, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"subresources", SCHEMA_OBJECT, 0, 0, 0, NULL,
      &schema_apiextensions_v1_CustomResourceSubresources},
 };
@@ -105,8 +105,8 @@ const struct schema_type schema_apiextensions_v1_CustomResourceDefinitionVersion
 
 static const struct schema_field fields_apiextensions_v1_CustomResourceSubresourceScale[] = {
     {"labelSelectorPath", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"specReplicasPath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"statusReplicasPath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"specReplicasPath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"statusReplicasPath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_apiextensions_v1_CustomResourceSubresourceScale = {
     "apiextensions.v1.CustomResourceSubresourceScale",
@@ -119,7 +119,8 @@ static const struct schema_field fields_apiextensions_v1_CustomResourceSubresour
 };
 const struct schema_type schema_apiextensions_v1_CustomResourceSubresources = {
     "apiextensions.v1.CustomResourceSubresources",
-    fields_apiextensions_v1_CustomResourceSubresources, 2, false};
+    fields_apiextensions_v1_CustomResourceSubresources, 2, false,
+    "status {\"$ref\":\"apiextensions.v1.CustomResourceSubresourceStatus\"}\n"};
 
 static const struct schema_field fields_apiextensions_v1_CustomResourceValidation[] = {
     {"openAPIV3Schema", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apiextensions_v1_JSONSchemaProps},
@@ -189,17 +190,24 @@ static const struct schema_field fields_apiextensions_v1_JSONSchemaProps[] = {
      SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP, "rule", &schema_apiextensions_v1_ValidationRule},
 };
 const struct schema_type schema_apiextensions_v1_JSONSchemaProps = {
-    "apiextensions.v1.JSONSchemaProps", fields_apiextensions_v1_JSONSchemaProps, 44, false};
+    "apiextensions.v1.JSONSchemaProps", fields_apiextensions_v1_JSONSchemaProps, 44, false,
+    "additionalItems {\"$ref\":\"apiextensions.v1.JSONSchemaPropsOrBool\"}\n"
+    "additionalProperties {\"$ref\":\"apiextensions.v1.JSONSchemaPropsOrBool\"}\n"
+    "default {\"$ref\":\"apiextensions.v1.JSON\"}\n"
+    "dependencies {\"$ref\":\"apiextensions.v1.JSONSchemaPropsOrStringArray\"}\n"
+    "enum {\"$ref\":\"apiextensions.v1.JSON\"}\n"
+    "example {\"$ref\":\"apiextensions.v1.JSON\"}\n"
+    "items {\"$ref\":\"apiextensions.v1.JSONSchemaPropsOrArray\"}\n"};
 
 static const struct schema_field fields_apiextensions_v1_SelectableField[] = {
-    {"jsonPath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"jsonPath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_apiextensions_v1_SelectableField = {
     "apiextensions.v1.SelectableField", fields_apiextensions_v1_SelectableField, 1, false};
 
 static const struct schema_field fields_apiextensions_v1_ServiceReference[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"namespace", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"namespace", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"path", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"port", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
 };
@@ -212,10 +220,13 @@ static const struct schema_field fields_apiextensions_v1_ValidationRule[] = {
     {"messageExpression", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"optionalOldSelf", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"rule", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"rule", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_apiextensions_v1_ValidationRule = {
-    "apiextensions.v1.ValidationRule", fields_apiextensions_v1_ValidationRule, 6, false};
+    "apiextensions.v1.ValidationRule", fields_apiextensions_v1_ValidationRule, 6, false,
+    "reason "
+    "{\"enum\":[\"FieldValueDuplicate\",\"FieldValueForbidden\",\"FieldValueInvalid\","
+    "\"FieldValueRequired\"]}\n"};
 
 static const struct schema_field fields_apiextensions_v1_WebhookClientConfig[] = {
     {"caBundle", SCHEMA_BYTES, 0, 0, 0, NULL, NULL},

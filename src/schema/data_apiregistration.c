@@ -5,9 +5,11 @@
 static const struct schema_field fields_apiregistration_v1_APIService[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apiregistration_v1_APIServiceSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apiregistration_v1_APIServiceStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_apiregistration_v1_APIServiceSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_apiregistration_v1_APIServiceStatus},
 };
 const struct schema_type schema_apiregistration_v1_APIService = {
     "apiregistration.v1.APIService", fields_apiregistration_v1_APIService, 5, false};
@@ -16,8 +18,8 @@ static const struct schema_field fields_apiregistration_v1_APIServiceCondition[]
     {"lastTransitionTime", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_apiregistration_v1_APIServiceCondition = {
     "apiregistration.v1.APIServiceCondition", fields_apiregistration_v1_APIServiceCondition, 5,
@@ -26,11 +28,11 @@ const struct schema_type schema_apiregistration_v1_APIServiceCondition = {
 static const struct schema_field fields_apiregistration_v1_APIServiceSpec[] = {
     {"caBundle", SCHEMA_BYTES, 0, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
     {"group", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"groupPriorityMinimum", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"groupPriorityMinimum", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"insecureSkipTLSVerify", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"service", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apiregistration_v1_ServiceReference},
     {"version", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"versionPriority", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"versionPriority", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_apiregistration_v1_APIServiceSpec = {
     "apiregistration.v1.APIServiceSpec", fields_apiregistration_v1_APIServiceSpec, 7, false};

@@ -6,18 +6,19 @@ static const struct schema_field fields_apps_v1_ControllerRevision[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"data", SCHEMA_ANY, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"revision", SCHEMA_INT64, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"revision", SCHEMA_INT64, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_apps_v1_ControllerRevision = {
-    "apps.v1.ControllerRevision", fields_apps_v1_ControllerRevision, 5, false};
+    "apps.v1.ControllerRevision", fields_apps_v1_ControllerRevision, 5, false,
+    "data {\"$ref\":\"pkg.runtime.RawExtension\"}\n"};
 
 static const struct schema_field fields_apps_v1_DaemonSet[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apps_v1_DaemonSetSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apps_v1_DaemonSetStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_apps_v1_DaemonSetSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_apps_v1_DaemonSetStatus},
 };
 const struct schema_type schema_apps_v1_DaemonSet = {"apps.v1.DaemonSet", fields_apps_v1_DaemonSet,
                                                      5, false};
@@ -26,8 +27,8 @@ static const struct schema_field fields_apps_v1_DaemonSetCondition[] = {
     {"lastTransitionTime", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_apps_v1_DaemonSetCondition = {
     "apps.v1.DaemonSetCondition", fields_apps_v1_DaemonSetCondition, 5, false};
@@ -36,8 +37,10 @@ static const struct schema_field fields_apps_v1_DaemonSetSpec[] = {
     {"minReadySeconds", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"revisionHistoryLimit", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"selector", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_meta_v1_LabelSelector},
-    {"template", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_core_v1_PodTemplateSpec},
-    {"updateStrategy", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apps_v1_DaemonSetUpdateStrategy},
+    {"template", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_PodTemplateSpec},
+    {"updateStrategy", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_apps_v1_DaemonSetUpdateStrategy},
 };
 const struct schema_type schema_apps_v1_DaemonSetSpec = {"apps.v1.DaemonSetSpec",
                                                          fields_apps_v1_DaemonSetSpec, 5, false};
@@ -46,11 +49,13 @@ static const struct schema_field fields_apps_v1_DaemonSetStatus[] = {
     {"collisionCount", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"conditions", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP, "type",
      &schema_apps_v1_DaemonSetCondition},
-    {"currentNumberScheduled", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"desiredNumberScheduled", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"currentNumberScheduled", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     NULL},
+    {"desiredNumberScheduled", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     NULL},
     {"numberAvailable", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"numberMisscheduled", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"numberReady", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"numberMisscheduled", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"numberReady", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"numberUnavailable", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"observedGeneration", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
     {"updatedNumberScheduled", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
@@ -63,14 +68,15 @@ static const struct schema_field fields_apps_v1_DaemonSetUpdateStrategy[] = {
     {"type", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_apps_v1_DaemonSetUpdateStrategy = {
-    "apps.v1.DaemonSetUpdateStrategy", fields_apps_v1_DaemonSetUpdateStrategy, 2, false};
+    "apps.v1.DaemonSetUpdateStrategy", fields_apps_v1_DaemonSetUpdateStrategy, 2, false,
+    "type {\"enum\":[\"OnDelete\",\"RollingUpdate\"]}\n"};
 
 static const struct schema_field fields_apps_v1_Deployment[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apps_v1_DeploymentSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apps_v1_DeploymentStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_apps_v1_DeploymentSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_apps_v1_DeploymentStatus},
 };
 const struct schema_type schema_apps_v1_Deployment = {"apps.v1.Deployment",
                                                       fields_apps_v1_Deployment, 5, false};
@@ -80,8 +86,8 @@ static const struct schema_field fields_apps_v1_DeploymentCondition[] = {
     {"lastUpdateTime", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_apps_v1_DeploymentCondition = {
     "apps.v1.DeploymentCondition", fields_apps_v1_DeploymentCondition, 6, false};
@@ -93,9 +99,10 @@ static const struct schema_field fields_apps_v1_DeploymentSpec[] = {
     {"replicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"revisionHistoryLimit", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"selector", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_meta_v1_LabelSelector},
-    {"strategy", SCHEMA_OBJECT, 0, 0, SCHEMA_PATCH_RETAIN_KEYS, NULL,
+    {"strategy", SCHEMA_OBJECT, 0, 0, SCHEMA_PATCH_RETAIN_KEYS | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_apps_v1_DeploymentStrategy},
-    {"template", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_core_v1_PodTemplateSpec},
+    {"template", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_PodTemplateSpec},
 };
 const struct schema_type schema_apps_v1_DeploymentSpec = {"apps.v1.DeploymentSpec",
                                                           fields_apps_v1_DeploymentSpec, 8, false};
@@ -120,14 +127,15 @@ static const struct schema_field fields_apps_v1_DeploymentStrategy[] = {
     {"type", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_apps_v1_DeploymentStrategy = {
-    "apps.v1.DeploymentStrategy", fields_apps_v1_DeploymentStrategy, 2, false};
+    "apps.v1.DeploymentStrategy", fields_apps_v1_DeploymentStrategy, 2, false,
+    "type {\"enum\":[\"Recreate\",\"RollingUpdate\"]}\n"};
 
 static const struct schema_field fields_apps_v1_ReplicaSet[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apps_v1_ReplicaSetSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apps_v1_ReplicaSetStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_apps_v1_ReplicaSetSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_apps_v1_ReplicaSetStatus},
 };
 const struct schema_type schema_apps_v1_ReplicaSet = {"apps.v1.ReplicaSet",
                                                       fields_apps_v1_ReplicaSet, 5, false};
@@ -136,8 +144,8 @@ static const struct schema_field fields_apps_v1_ReplicaSetCondition[] = {
     {"lastTransitionTime", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_apps_v1_ReplicaSetCondition = {
     "apps.v1.ReplicaSetCondition", fields_apps_v1_ReplicaSetCondition, 5, false};
@@ -146,7 +154,7 @@ static const struct schema_field fields_apps_v1_ReplicaSetSpec[] = {
     {"minReadySeconds", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"replicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"selector", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_meta_v1_LabelSelector},
-    {"template", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_PodTemplateSpec},
+    {"template", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_PodTemplateSpec},
 };
 const struct schema_type schema_apps_v1_ReplicaSetSpec = {"apps.v1.ReplicaSetSpec",
                                                           fields_apps_v1_ReplicaSetSpec, 4, false};
@@ -158,7 +166,7 @@ static const struct schema_field fields_apps_v1_ReplicaSetStatus[] = {
     {"fullyLabeledReplicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"observedGeneration", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
     {"readyReplicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"replicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"replicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"terminatingReplicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_apps_v1_ReplicaSetStatus = {
@@ -189,9 +197,9 @@ const struct schema_type schema_apps_v1_RollingUpdateStatefulSetStrategy = {
 static const struct schema_field fields_apps_v1_StatefulSet[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apps_v1_StatefulSetSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apps_v1_StatefulSetStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_apps_v1_StatefulSetSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_apps_v1_StatefulSetStatus},
 };
 const struct schema_type schema_apps_v1_StatefulSet = {"apps.v1.StatefulSet",
                                                        fields_apps_v1_StatefulSet, 5, false};
@@ -200,14 +208,14 @@ static const struct schema_field fields_apps_v1_StatefulSetCondition[] = {
     {"lastTransitionTime", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_apps_v1_StatefulSetCondition = {
     "apps.v1.StatefulSetCondition", fields_apps_v1_StatefulSetCondition, 5, false};
 
 static const struct schema_field fields_apps_v1_StatefulSetOrdinals[] = {
-    {"start", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
+    {"start", SCHEMA_INT32, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_apps_v1_StatefulSetOrdinals = {
     "apps.v1.StatefulSetOrdinals", fields_apps_v1_StatefulSetOrdinals, 1, false};
@@ -230,17 +238,20 @@ static const struct schema_field fields_apps_v1_StatefulSetSpec[] = {
     {"replicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"revisionHistoryLimit", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"selector", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_meta_v1_LabelSelector},
-    {"serviceName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"template", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_core_v1_PodTemplateSpec},
-    {"updateStrategy", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_apps_v1_StatefulSetUpdateStrategy},
+    {"serviceName", SCHEMA_STRING, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"template", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_PodTemplateSpec},
+    {"updateStrategy", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_apps_v1_StatefulSetUpdateStrategy},
     {"volumeClaimTemplates", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_core_v1_PersistentVolumeClaim},
 };
 const struct schema_type schema_apps_v1_StatefulSetSpec = {
-    "apps.v1.StatefulSetSpec", fields_apps_v1_StatefulSetSpec, 11, false};
+    "apps.v1.StatefulSetSpec", fields_apps_v1_StatefulSetSpec, 11, false,
+    "podManagementPolicy {\"enum\":[\"OrderedReady\",\"Parallel\"]}\n"};
 
 static const struct schema_field fields_apps_v1_StatefulSetStatus[] = {
-    {"availableReplicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
+    {"availableReplicas", SCHEMA_INT32, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"collisionCount", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"conditions", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP, "type",
      &schema_apps_v1_StatefulSetCondition},
@@ -248,7 +259,7 @@ static const struct schema_field fields_apps_v1_StatefulSetStatus[] = {
     {"currentRevision", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"observedGeneration", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
     {"readyReplicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"replicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"replicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"updateRevision", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"updatedReplicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
 };
@@ -261,4 +272,5 @@ static const struct schema_field fields_apps_v1_StatefulSetUpdateStrategy[] = {
     {"type", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_apps_v1_StatefulSetUpdateStrategy = {
-    "apps.v1.StatefulSetUpdateStrategy", fields_apps_v1_StatefulSetUpdateStrategy, 2, false};
+    "apps.v1.StatefulSetUpdateStrategy", fields_apps_v1_StatefulSetUpdateStrategy, 2, false,
+    "type {\"enum\":[\"OnDelete\",\"RollingUpdate\"]}\n"};

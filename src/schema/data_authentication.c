@@ -15,14 +15,16 @@ const struct schema_type schema_authentication_v1_BoundObjectReference = {
 static const struct schema_field fields_authentication_v1_SelfSubjectReview[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_authentication_v1_SelfSubjectReviewStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_authentication_v1_SelfSubjectReviewStatus},
 };
 const struct schema_type schema_authentication_v1_SelfSubjectReview = {
     "authentication.v1.SelfSubjectReview", fields_authentication_v1_SelfSubjectReview, 4, false};
 
 static const struct schema_field fields_authentication_v1_SelfSubjectReviewStatus[] = {
-    {"userInfo", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_authentication_v1_UserInfo},
+    {"userInfo", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_authentication_v1_UserInfo},
 };
 const struct schema_type schema_authentication_v1_SelfSubjectReviewStatus = {
     "authentication.v1.SelfSubjectReviewStatus", fields_authentication_v1_SelfSubjectReviewStatus,
@@ -31,9 +33,11 @@ const struct schema_type schema_authentication_v1_SelfSubjectReviewStatus = {
 static const struct schema_field fields_authentication_v1_TokenRequest[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_authentication_v1_TokenRequestSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_authentication_v1_TokenRequestStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_authentication_v1_TokenRequestSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_authentication_v1_TokenRequestStatus},
 };
 const struct schema_type schema_authentication_v1_TokenRequest = {
     "authentication.v1.TokenRequest", fields_authentication_v1_TokenRequest, 5, false};
@@ -49,7 +53,7 @@ const struct schema_type schema_authentication_v1_TokenRequestSpec = {
 
 static const struct schema_field fields_authentication_v1_TokenRequestStatus[] = {
     {"expirationTimestamp", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
-    {"token", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
+    {"token", SCHEMA_STRING, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_authentication_v1_TokenRequestStatus = {
     "authentication.v1.TokenRequestStatus", fields_authentication_v1_TokenRequestStatus, 2, false};
@@ -57,9 +61,11 @@ const struct schema_type schema_authentication_v1_TokenRequestStatus = {
 static const struct schema_field fields_authentication_v1_TokenReview[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_authentication_v1_TokenReviewSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_authentication_v1_TokenReviewStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_authentication_v1_TokenReviewSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_authentication_v1_TokenReviewStatus},
 };
 const struct schema_type schema_authentication_v1_TokenReview = {
     "authentication.v1.TokenReview", fields_authentication_v1_TokenReview, 5, false};
@@ -75,7 +81,7 @@ static const struct schema_field fields_authentication_v1_TokenReviewStatus[] = 
     {"audiences", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
     {"authenticated", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"error", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"user", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_authentication_v1_UserInfo},
+    {"user", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_authentication_v1_UserInfo},
 };
 const struct schema_type schema_authentication_v1_TokenReviewStatus = {
     "authentication.v1.TokenReviewStatus", fields_authentication_v1_TokenReviewStatus, 4, false};

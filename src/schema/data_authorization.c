@@ -23,10 +23,11 @@ const struct schema_type schema_authorization_v1_LabelSelectorAttributes = {
 static const struct schema_field fields_authorization_v1_LocalSubjectAccessReview[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_authorization_v1_SubjectAccessReviewSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_authorization_v1_SubjectAccessReviewStatus},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_authorization_v1_SubjectAccessReviewStatus},
 };
 const struct schema_type schema_authorization_v1_LocalSubjectAccessReview = {
     "authorization.v1.LocalSubjectAccessReview", fields_authorization_v1_LocalSubjectAccessReview,
@@ -75,10 +76,11 @@ const struct schema_type schema_authorization_v1_ResourceRule = {
 static const struct schema_field fields_authorization_v1_SelfSubjectAccessReview[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_authorization_v1_SelfSubjectAccessReviewSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_authorization_v1_SubjectAccessReviewStatus},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_authorization_v1_SubjectAccessReviewStatus},
 };
 const struct schema_type schema_authorization_v1_SelfSubjectAccessReview = {
     "authorization.v1.SelfSubjectAccessReview", fields_authorization_v1_SelfSubjectAccessReview, 5,
@@ -97,10 +99,11 @@ const struct schema_type schema_authorization_v1_SelfSubjectAccessReviewSpec = {
 static const struct schema_field fields_authorization_v1_SelfSubjectRulesReview[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_authorization_v1_SelfSubjectRulesReviewSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_authorization_v1_SubjectRulesReviewStatus},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_authorization_v1_SubjectRulesReviewStatus},
 };
 const struct schema_type schema_authorization_v1_SelfSubjectRulesReview = {
     "authorization.v1.SelfSubjectRulesReview", fields_authorization_v1_SelfSubjectRulesReview, 5,
@@ -116,10 +119,11 @@ const struct schema_type schema_authorization_v1_SelfSubjectRulesReviewSpec = {
 static const struct schema_field fields_authorization_v1_SubjectAccessReview[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_authorization_v1_SubjectAccessReviewSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_authorization_v1_SubjectAccessReviewStatus},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_authorization_v1_SubjectAccessReviewStatus},
 };
 const struct schema_type schema_authorization_v1_SubjectAccessReview = {
     "authorization.v1.SubjectAccessReview", fields_authorization_v1_SubjectAccessReview, 5, false};
@@ -139,7 +143,7 @@ const struct schema_type schema_authorization_v1_SubjectAccessReviewSpec = {
     false};
 
 static const struct schema_field fields_authorization_v1_SubjectAccessReviewStatus[] = {
-    {"allowed", SCHEMA_BOOL, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"allowed", SCHEMA_BOOL, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"denied", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"evaluationError", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
@@ -150,7 +154,7 @@ const struct schema_type schema_authorization_v1_SubjectAccessReviewStatus = {
 
 static const struct schema_field fields_authorization_v1_SubjectRulesReviewStatus[] = {
     {"evaluationError", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"incomplete", SCHEMA_BOOL, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"incomplete", SCHEMA_BOOL, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"nonResourceRules", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC | SCHEMA_REQUIRED, NULL,
      &schema_authorization_v1_NonResourceRule},
     {"resourceRules", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC | SCHEMA_REQUIRED, NULL,

@@ -4,8 +4,8 @@
 
 static const struct schema_field fields_autoscaling_v1_CrossVersionObjectReference[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_autoscaling_v1_CrossVersionObjectReference = {
     "autoscaling.v1.CrossVersionObjectReference", fields_autoscaling_v1_CrossVersionObjectReference,
@@ -14,19 +14,20 @@ const struct schema_type schema_autoscaling_v1_CrossVersionObjectReference = {
 static const struct schema_field fields_autoscaling_v1_HorizontalPodAutoscaler[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_autoscaling_v1_HorizontalPodAutoscalerSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_autoscaling_v1_HorizontalPodAutoscalerStatus},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_autoscaling_v1_HorizontalPodAutoscalerStatus},
 };
 const struct schema_type schema_autoscaling_v1_HorizontalPodAutoscaler = {
     "autoscaling.v1.HorizontalPodAutoscaler", fields_autoscaling_v1_HorizontalPodAutoscaler, 5,
     false};
 
 static const struct schema_field fields_autoscaling_v1_HorizontalPodAutoscalerSpec[] = {
-    {"maxReplicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"maxReplicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"minReplicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"scaleTargetRef", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"scaleTargetRef", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_autoscaling_v1_CrossVersionObjectReference},
     {"targetCPUUtilizationPercentage", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
 };
@@ -36,8 +37,8 @@ const struct schema_type schema_autoscaling_v1_HorizontalPodAutoscalerSpec = {
 
 static const struct schema_field fields_autoscaling_v1_HorizontalPodAutoscalerStatus[] = {
     {"currentCPUUtilizationPercentage", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"currentReplicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"desiredReplicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"currentReplicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"desiredReplicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"lastScaleTime", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"observedGeneration", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
 };
@@ -48,40 +49,41 @@ const struct schema_type schema_autoscaling_v1_HorizontalPodAutoscalerStatus = {
 static const struct schema_field fields_autoscaling_v1_Scale[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_autoscaling_v1_ScaleSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_autoscaling_v1_ScaleStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_autoscaling_v1_ScaleSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_autoscaling_v1_ScaleStatus},
 };
 const struct schema_type schema_autoscaling_v1_Scale = {"autoscaling.v1.Scale",
                                                         fields_autoscaling_v1_Scale, 5, false};
 
 static const struct schema_field fields_autoscaling_v1_ScaleSpec[] = {
-    {"replicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
+    {"replicas", SCHEMA_INT32, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_autoscaling_v1_ScaleSpec = {
     "autoscaling.v1.ScaleSpec", fields_autoscaling_v1_ScaleSpec, 1, false};
 
 static const struct schema_field fields_autoscaling_v1_ScaleStatus[] = {
-    {"replicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"replicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"selector", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_autoscaling_v1_ScaleStatus = {
     "autoscaling.v1.ScaleStatus", fields_autoscaling_v1_ScaleStatus, 2, false};
 
 static const struct schema_field fields_autoscaling_v2_ContainerResourceMetricSource[] = {
-    {"container", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"target", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_autoscaling_v2_MetricTarget},
+    {"container", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"target", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_autoscaling_v2_MetricTarget},
 };
 const struct schema_type schema_autoscaling_v2_ContainerResourceMetricSource = {
     "autoscaling.v2.ContainerResourceMetricSource",
     fields_autoscaling_v2_ContainerResourceMetricSource, 3, false};
 
 static const struct schema_field fields_autoscaling_v2_ContainerResourceMetricStatus[] = {
-    {"container", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"current", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"container", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"current", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_autoscaling_v2_MetricValueStatus},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_autoscaling_v2_ContainerResourceMetricStatus = {
     "autoscaling.v2.ContainerResourceMetricStatus",
@@ -89,32 +91,35 @@ const struct schema_type schema_autoscaling_v2_ContainerResourceMetricStatus = {
 
 static const struct schema_field fields_autoscaling_v2_CrossVersionObjectReference[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_autoscaling_v2_CrossVersionObjectReference = {
     "autoscaling.v2.CrossVersionObjectReference", fields_autoscaling_v2_CrossVersionObjectReference,
     3, false};
 
 static const struct schema_field fields_autoscaling_v2_ExternalMetricSource[] = {
-    {"metric", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_autoscaling_v2_MetricIdentifier},
-    {"target", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_autoscaling_v2_MetricTarget},
+    {"metric", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_autoscaling_v2_MetricIdentifier},
+    {"target", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_autoscaling_v2_MetricTarget},
 };
 const struct schema_type schema_autoscaling_v2_ExternalMetricSource = {
     "autoscaling.v2.ExternalMetricSource", fields_autoscaling_v2_ExternalMetricSource, 2, false};
 
 static const struct schema_field fields_autoscaling_v2_ExternalMetricStatus[] = {
-    {"current", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"current", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_autoscaling_v2_MetricValueStatus},
-    {"metric", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_autoscaling_v2_MetricIdentifier},
+    {"metric", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_autoscaling_v2_MetricIdentifier},
 };
 const struct schema_type schema_autoscaling_v2_ExternalMetricStatus = {
     "autoscaling.v2.ExternalMetricStatus", fields_autoscaling_v2_ExternalMetricStatus, 2, false};
 
 static const struct schema_field fields_autoscaling_v2_HPAScalingPolicy[] = {
-    {"periodSeconds", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"value", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"periodSeconds", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"value", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_autoscaling_v2_HPAScalingPolicy = {
     "autoscaling.v2.HPAScalingPolicy", fields_autoscaling_v2_HPAScalingPolicy, 3, false};
@@ -132,10 +137,11 @@ const struct schema_type schema_autoscaling_v2_HPAScalingRules = {
 static const struct schema_field fields_autoscaling_v2_HorizontalPodAutoscaler[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_autoscaling_v2_HorizontalPodAutoscalerSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_autoscaling_v2_HorizontalPodAutoscalerStatus},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_autoscaling_v2_HorizontalPodAutoscalerStatus},
 };
 const struct schema_type schema_autoscaling_v2_HorizontalPodAutoscaler = {
     "autoscaling.v2.HorizontalPodAutoscaler", fields_autoscaling_v2_HorizontalPodAutoscaler, 5,
@@ -153,8 +159,8 @@ static const struct schema_field fields_autoscaling_v2_HorizontalPodAutoscalerCo
     {"lastTransitionTime", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_autoscaling_v2_HorizontalPodAutoscalerCondition = {
     "autoscaling.v2.HorizontalPodAutoscalerCondition",
@@ -163,11 +169,11 @@ const struct schema_type schema_autoscaling_v2_HorizontalPodAutoscalerCondition 
 static const struct schema_field fields_autoscaling_v2_HorizontalPodAutoscalerSpec[] = {
     {"behavior", SCHEMA_OBJECT, 0, 0, 0, NULL,
      &schema_autoscaling_v2_HorizontalPodAutoscalerBehavior},
-    {"maxReplicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"maxReplicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"metrics", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_autoscaling_v2_MetricSpec},
     {"minReplicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"scaleTargetRef", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"scaleTargetRef", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_autoscaling_v2_CrossVersionObjectReference},
 };
 const struct schema_type schema_autoscaling_v2_HorizontalPodAutoscalerSpec = {
@@ -180,7 +186,7 @@ static const struct schema_field fields_autoscaling_v2_HorizontalPodAutoscalerSt
     {"currentMetrics", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_autoscaling_v2_MetricStatus},
     {"currentReplicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"desiredReplicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"desiredReplicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"lastScaleTime", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"observedGeneration", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
 };
@@ -189,7 +195,7 @@ const struct schema_type schema_autoscaling_v2_HorizontalPodAutoscalerStatus = {
     fields_autoscaling_v2_HorizontalPodAutoscalerStatus, 6, false};
 
 static const struct schema_field fields_autoscaling_v2_MetricIdentifier[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"selector", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_LabelSelector},
 };
 const struct schema_type schema_autoscaling_v2_MetricIdentifier = {
@@ -202,7 +208,7 @@ static const struct schema_field fields_autoscaling_v2_MetricSpec[] = {
     {"object", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_autoscaling_v2_ObjectMetricSource},
     {"pods", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_autoscaling_v2_PodsMetricSource},
     {"resource", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_autoscaling_v2_ResourceMetricSource},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_autoscaling_v2_MetricSpec = {
     "autoscaling.v2.MetricSpec", fields_autoscaling_v2_MetricSpec, 6, false};
@@ -214,7 +220,7 @@ static const struct schema_field fields_autoscaling_v2_MetricStatus[] = {
     {"object", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_autoscaling_v2_ObjectMetricStatus},
     {"pods", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_autoscaling_v2_PodsMetricStatus},
     {"resource", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_autoscaling_v2_ResourceMetricStatus},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_autoscaling_v2_MetricStatus = {
     "autoscaling.v2.MetricStatus", fields_autoscaling_v2_MetricStatus, 6, false};
@@ -222,7 +228,7 @@ const struct schema_type schema_autoscaling_v2_MetricStatus = {
 static const struct schema_field fields_autoscaling_v2_MetricTarget[] = {
     {"averageUtilization", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"averageValue", SCHEMA_QUANTITY, 0, 0, 0, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"value", SCHEMA_QUANTITY, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_autoscaling_v2_MetricTarget = {
@@ -237,50 +243,57 @@ const struct schema_type schema_autoscaling_v2_MetricValueStatus = {
     "autoscaling.v2.MetricValueStatus", fields_autoscaling_v2_MetricValueStatus, 3, false};
 
 static const struct schema_field fields_autoscaling_v2_ObjectMetricSource[] = {
-    {"describedObject", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"describedObject", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_autoscaling_v2_CrossVersionObjectReference},
-    {"metric", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_autoscaling_v2_MetricIdentifier},
-    {"target", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_autoscaling_v2_MetricTarget},
+    {"metric", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_autoscaling_v2_MetricIdentifier},
+    {"target", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_autoscaling_v2_MetricTarget},
 };
 const struct schema_type schema_autoscaling_v2_ObjectMetricSource = {
     "autoscaling.v2.ObjectMetricSource", fields_autoscaling_v2_ObjectMetricSource, 3, false};
 
 static const struct schema_field fields_autoscaling_v2_ObjectMetricStatus[] = {
-    {"current", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"current", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_autoscaling_v2_MetricValueStatus},
-    {"describedObject", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"describedObject", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_autoscaling_v2_CrossVersionObjectReference},
-    {"metric", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_autoscaling_v2_MetricIdentifier},
+    {"metric", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_autoscaling_v2_MetricIdentifier},
 };
 const struct schema_type schema_autoscaling_v2_ObjectMetricStatus = {
     "autoscaling.v2.ObjectMetricStatus", fields_autoscaling_v2_ObjectMetricStatus, 3, false};
 
 static const struct schema_field fields_autoscaling_v2_PodsMetricSource[] = {
-    {"metric", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_autoscaling_v2_MetricIdentifier},
-    {"target", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_autoscaling_v2_MetricTarget},
+    {"metric", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_autoscaling_v2_MetricIdentifier},
+    {"target", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_autoscaling_v2_MetricTarget},
 };
 const struct schema_type schema_autoscaling_v2_PodsMetricSource = {
     "autoscaling.v2.PodsMetricSource", fields_autoscaling_v2_PodsMetricSource, 2, false};
 
 static const struct schema_field fields_autoscaling_v2_PodsMetricStatus[] = {
-    {"current", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"current", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_autoscaling_v2_MetricValueStatus},
-    {"metric", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_autoscaling_v2_MetricIdentifier},
+    {"metric", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_autoscaling_v2_MetricIdentifier},
 };
 const struct schema_type schema_autoscaling_v2_PodsMetricStatus = {
     "autoscaling.v2.PodsMetricStatus", fields_autoscaling_v2_PodsMetricStatus, 2, false};
 
 static const struct schema_field fields_autoscaling_v2_ResourceMetricSource[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"target", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_autoscaling_v2_MetricTarget},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"target", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_autoscaling_v2_MetricTarget},
 };
 const struct schema_type schema_autoscaling_v2_ResourceMetricSource = {
     "autoscaling.v2.ResourceMetricSource", fields_autoscaling_v2_ResourceMetricSource, 2, false};
 
 static const struct schema_field fields_autoscaling_v2_ResourceMetricStatus[] = {
-    {"current", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"current", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_autoscaling_v2_MetricValueStatus},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_autoscaling_v2_ResourceMetricStatus = {
     "autoscaling.v2.ResourceMetricStatus", fields_autoscaling_v2_ResourceMetricStatus, 2, false};

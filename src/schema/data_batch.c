@@ -5,9 +5,10 @@
 static const struct schema_field fields_batch_v1_CronJob[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_batch_v1_CronJobSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_batch_v1_CronJobStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_batch_v1_CronJobSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_batch_v1_CronJobStatus},
 };
 const struct schema_type schema_batch_v1_CronJob = {"batch.v1.CronJob", fields_batch_v1_CronJob, 5,
                                                     false};
@@ -15,15 +16,17 @@ const struct schema_type schema_batch_v1_CronJob = {"batch.v1.CronJob", fields_b
 static const struct schema_field fields_batch_v1_CronJobSpec[] = {
     {"concurrencyPolicy", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"failedJobsHistoryLimit", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"jobTemplate", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_batch_v1_JobTemplateSpec},
-    {"schedule", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"jobTemplate", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_batch_v1_JobTemplateSpec},
+    {"schedule", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"startingDeadlineSeconds", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
     {"successfulJobsHistoryLimit", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"suspend", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"timeZone", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
-const struct schema_type schema_batch_v1_CronJobSpec = {"batch.v1.CronJobSpec",
-                                                        fields_batch_v1_CronJobSpec, 8, false};
+const struct schema_type schema_batch_v1_CronJobSpec = {
+    "batch.v1.CronJobSpec", fields_batch_v1_CronJobSpec, 8, false,
+    "concurrencyPolicy {\"enum\":[\"Allow\",\"Forbid\",\"Replace\"]}\n"};
 
 static const struct schema_field fields_batch_v1_CronJobStatus[] = {
     {"active", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
@@ -37,9 +40,9 @@ const struct schema_type schema_batch_v1_CronJobStatus = {"batch.v1.CronJobStatu
 static const struct schema_field fields_batch_v1_Job[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_batch_v1_JobSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_batch_v1_JobStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_batch_v1_JobSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_batch_v1_JobStatus},
 };
 const struct schema_type schema_batch_v1_Job = {"batch.v1.Job", fields_batch_v1_Job, 5, false};
 
@@ -48,8 +51,8 @@ static const struct schema_field fields_batch_v1_JobCondition[] = {
     {"lastTransitionTime", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_batch_v1_JobCondition = {"batch.v1.JobCondition",
                                                          fields_batch_v1_JobCondition, 6, false};
@@ -69,11 +72,14 @@ static const struct schema_field fields_batch_v1_JobSpec[] = {
     {"selector", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_LabelSelector},
     {"successPolicy", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_batch_v1_SuccessPolicy},
     {"suspend", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
-    {"template", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_core_v1_PodTemplateSpec},
+    {"template", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_PodTemplateSpec},
     {"ttlSecondsAfterFinished", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
 };
-const struct schema_type schema_batch_v1_JobSpec = {"batch.v1.JobSpec", fields_batch_v1_JobSpec, 16,
-                                                    false};
+const struct schema_type schema_batch_v1_JobSpec = {
+    "batch.v1.JobSpec", fields_batch_v1_JobSpec, 16, false,
+    "completionMode {\"enum\":[\"Indexed\",\"NonIndexed\"]}\n"
+    "podReplacementPolicy {\"enum\":[\"Failed\",\"TerminatingOrFailed\"]}\n"};
 
 static const struct schema_field fields_batch_v1_JobStatus[] = {
     {"active", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
@@ -94,8 +100,8 @@ const struct schema_type schema_batch_v1_JobStatus = {"batch.v1.JobStatus",
                                                       fields_batch_v1_JobStatus, 11, false};
 
 static const struct schema_field fields_batch_v1_JobTemplateSpec[] = {
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_batch_v1_JobSpec},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_batch_v1_JobSpec},
 };
 const struct schema_type schema_batch_v1_JobTemplateSpec = {
     "batch.v1.JobTemplateSpec", fields_batch_v1_JobTemplateSpec, 2, false};
@@ -109,30 +115,32 @@ const struct schema_type schema_batch_v1_PodFailurePolicy = {
 
 static const struct schema_field fields_batch_v1_PodFailurePolicyOnExitCodesRequirement[] = {
     {"containerName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"operator", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"operator", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"values", SCHEMA_INT32, SCHEMA_LIST, 0, SCHEMA_LIST_SET | SCHEMA_REQUIRED, NULL, NULL},
 };
 const struct schema_type schema_batch_v1_PodFailurePolicyOnExitCodesRequirement = {
     "batch.v1.PodFailurePolicyOnExitCodesRequirement",
-    fields_batch_v1_PodFailurePolicyOnExitCodesRequirement, 3, false};
+    fields_batch_v1_PodFailurePolicyOnExitCodesRequirement, 3, false,
+    "operator {\"enum\":[\"In\",\"NotIn\"]}\n"};
 
 static const struct schema_field fields_batch_v1_PodFailurePolicyOnPodConditionsPattern[] = {
-    {"status", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_batch_v1_PodFailurePolicyOnPodConditionsPattern = {
     "batch.v1.PodFailurePolicyOnPodConditionsPattern",
     fields_batch_v1_PodFailurePolicyOnPodConditionsPattern, 2, false};
 
 static const struct schema_field fields_batch_v1_PodFailurePolicyRule[] = {
-    {"action", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"action", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"onExitCodes", SCHEMA_OBJECT, 0, 0, 0, NULL,
      &schema_batch_v1_PodFailurePolicyOnExitCodesRequirement},
     {"onPodConditions", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_batch_v1_PodFailurePolicyOnPodConditionsPattern},
 };
 const struct schema_type schema_batch_v1_PodFailurePolicyRule = {
-    "batch.v1.PodFailurePolicyRule", fields_batch_v1_PodFailurePolicyRule, 3, false};
+    "batch.v1.PodFailurePolicyRule", fields_batch_v1_PodFailurePolicyRule, 3, false,
+    "action {\"enum\":[\"Count\",\"FailIndex\",\"FailJob\",\"Ignore\"]}\n"};
 
 static const struct schema_field fields_batch_v1_SuccessPolicy[] = {
     {"rules", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC | SCHEMA_REQUIRED, NULL,

@@ -5,10 +5,10 @@
 static const struct schema_field fields_certificates_v1_CertificateSigningRequest[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_certificates_v1_CertificateSigningRequestSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL,
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
      &schema_certificates_v1_CertificateSigningRequestStatus},
 };
 const struct schema_type schema_certificates_v1_CertificateSigningRequest = {
@@ -20,8 +20,8 @@ static const struct schema_field fields_certificates_v1_CertificateSigningReques
     {"lastUpdateTime", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_certificates_v1_CertificateSigningRequestCondition = {
     "certificates.v1.CertificateSigningRequestCondition",
@@ -32,14 +32,19 @@ static const struct schema_field fields_certificates_v1_CertificateSigningReques
     {"extra", SCHEMA_STRING, SCHEMA_MAP, SCHEMA_LIST, 0, NULL, NULL},
     {"groups", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
     {"request", SCHEMA_BYTES, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"signerName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"signerName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"uid", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"usages", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
     {"username", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_certificates_v1_CertificateSigningRequestSpec = {
     "certificates.v1.CertificateSigningRequestSpec",
-    fields_certificates_v1_CertificateSigningRequestSpec, 8, false};
+    fields_certificates_v1_CertificateSigningRequestSpec, 8, false,
+    "usages {\"enum\":[\"any\",\"cert sign\",\"client auth\",\"code signing\",\"content "
+    "commitment\",\"crl sign\",\"data encipherment\",\"decipher only\",\"digital "
+    "signature\",\"email protection\",\"encipher only\",\"ipsec end system\",\"ipsec "
+    "tunnel\",\"ipsec user\",\"key agreement\",\"key encipherment\",\"microsoft sgc\",\"netscape "
+    "sgc\",\"ocsp signing\",\"s/mime\",\"server auth\",\"signing\",\"timestamping\"]}\n"};
 
 static const struct schema_field fields_certificates_v1_CertificateSigningRequestStatus[] = {
     {"certificate", SCHEMA_BYTES, 0, 0, 0, NULL, NULL},

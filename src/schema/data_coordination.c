@@ -5,8 +5,8 @@
 static const struct schema_field fields_coordination_v1_Lease[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_coordination_v1_LeaseSpec},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_coordination_v1_LeaseSpec},
 };
 const struct schema_type schema_coordination_v1_Lease = {"coordination.v1.Lease",
                                                          fields_coordination_v1_Lease, 4, false};

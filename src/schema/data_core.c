@@ -6,7 +6,7 @@ static const struct schema_field fields_core_v1_AWSElasticBlockStoreVolumeSource
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"partition", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
-    {"volumeID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"volumeID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_AWSElasticBlockStoreVolumeSource = {
     "core.v1.AWSElasticBlockStoreVolumeSource", fields_core_v1_AWSElasticBlockStoreVolumeSource, 4,
@@ -22,34 +22,40 @@ const struct schema_type schema_core_v1_Affinity = {"core.v1.Affinity", fields_c
 
 static const struct schema_field fields_core_v1_AppArmorProfile[] = {
     {"localhostProfile", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_AppArmorProfile = {
-    "core.v1.AppArmorProfile", fields_core_v1_AppArmorProfile, 2, false};
+    "core.v1.AppArmorProfile", fields_core_v1_AppArmorProfile, 2, false,
+    "type {\"enum\":[\"Localhost\",\"RuntimeDefault\",\"Unconfined\"]}\n"
+    " {\"x-kubernetes-unions\":[{\"discriminator\":\"type\",\"fields-to-discriminateBy\":{"
+    "\"localhostProfile\":\"LocalhostProfile\"}}]}\n"};
 
 static const struct schema_field fields_core_v1_AttachedVolume[] = {
-    {"devicePath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"devicePath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_AttachedVolume = {"core.v1.AttachedVolume",
                                                           fields_core_v1_AttachedVolume, 2, false};
 
 static const struct schema_field fields_core_v1_AzureDiskVolumeSource[] = {
     {"cachingMode", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"diskName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"diskURI", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"diskName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"diskURI", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
+    {"readOnly", SCHEMA_BOOL, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_AzureDiskVolumeSource = {
-    "core.v1.AzureDiskVolumeSource", fields_core_v1_AzureDiskVolumeSource, 6, false};
+    "core.v1.AzureDiskVolumeSource", fields_core_v1_AzureDiskVolumeSource, 6, false,
+    "cachingMode {\"default\":\"ReadWrite\",\"enum\":[\"None\",\"ReadOnly\",\"ReadWrite\"]}\n"
+    "fsType {\"default\":\"ext4\"}\n"
+    "kind {\"default\":\"Shared\",\"enum\":[\"Dedicated\",\"Managed\",\"Shared\"]}\n"};
 
 static const struct schema_field fields_core_v1_AzureFilePersistentVolumeSource[] = {
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
-    {"secretName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"secretName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"secretNamespace", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"shareName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"shareName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_AzureFilePersistentVolumeSource = {
     "core.v1.AzureFilePersistentVolumeSource", fields_core_v1_AzureFilePersistentVolumeSource, 4,
@@ -57,8 +63,8 @@ const struct schema_type schema_core_v1_AzureFilePersistentVolumeSource = {
 
 static const struct schema_field fields_core_v1_AzureFileVolumeSource[] = {
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
-    {"secretName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"shareName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"secretName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"shareName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_AzureFileVolumeSource = {
     "core.v1.AzureFileVolumeSource", fields_core_v1_AzureFileVolumeSource, 3, false};
@@ -66,8 +72,9 @@ const struct schema_type schema_core_v1_AzureFileVolumeSource = {
 static const struct schema_field fields_core_v1_Binding[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"target", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_core_v1_ObjectReference},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"target", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_ObjectReference},
 };
 const struct schema_type schema_core_v1_Binding = {"core.v1.Binding", fields_core_v1_Binding, 4,
                                                    false};
@@ -75,20 +82,20 @@ const struct schema_type schema_core_v1_Binding = {"core.v1.Binding", fields_cor
 static const struct schema_field fields_core_v1_CSIPersistentVolumeSource[] = {
     {"controllerExpandSecretRef", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_SecretReference},
     {"controllerPublishSecretRef", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_SecretReference},
-    {"driver", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"driver", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"nodeExpandSecretRef", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_SecretReference},
     {"nodePublishSecretRef", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_SecretReference},
     {"nodeStageSecretRef", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_SecretReference},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"volumeAttributes", SCHEMA_STRING, SCHEMA_MAP, 0, 0, NULL, NULL},
-    {"volumeHandle", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"volumeHandle", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_CSIPersistentVolumeSource = {
     "core.v1.CSIPersistentVolumeSource", fields_core_v1_CSIPersistentVolumeSource, 10, false};
 
 static const struct schema_field fields_core_v1_CSIVolumeSource[] = {
-    {"driver", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"driver", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"nodePublishSecretRef", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_LocalObjectReference},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
@@ -130,7 +137,7 @@ static const struct schema_field fields_core_v1_CinderPersistentVolumeSource[] =
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"secretRef", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_SecretReference},
-    {"volumeID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"volumeID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_CinderPersistentVolumeSource = {
     "core.v1.CinderPersistentVolumeSource", fields_core_v1_CinderPersistentVolumeSource, 4, false};
@@ -139,7 +146,7 @@ static const struct schema_field fields_core_v1_CinderVolumeSource[] = {
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"secretRef", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_LocalObjectReference},
-    {"volumeID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"volumeID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_CinderVolumeSource = {
     "core.v1.CinderVolumeSource", fields_core_v1_CinderVolumeSource, 4, false};
@@ -154,7 +161,7 @@ static const struct schema_field fields_core_v1_ClusterTrustBundleProjection[] =
     {"labelSelector", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_LabelSelector},
     {"name", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"optional", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
-    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"signerName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ClusterTrustBundleProjection = {
@@ -163,8 +170,8 @@ const struct schema_type schema_core_v1_ClusterTrustBundleProjection = {
 static const struct schema_field fields_core_v1_ComponentCondition[] = {
     {"error", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ComponentCondition = {
     "core.v1.ComponentCondition", fields_core_v1_ComponentCondition, 4, false};
@@ -174,7 +181,7 @@ static const struct schema_field fields_core_v1_ComponentStatus[] = {
     {"conditions", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP, "type",
      &schema_core_v1_ComponentCondition},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
 };
 const struct schema_type schema_core_v1_ComponentStatus = {
     "core.v1.ComponentStatus", fields_core_v1_ComponentStatus, 4, false};
@@ -185,30 +192,30 @@ static const struct schema_field fields_core_v1_ConfigMap[] = {
     {"data", SCHEMA_STRING, SCHEMA_MAP, 0, 0, NULL, NULL},
     {"immutable", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
 };
 const struct schema_type schema_core_v1_ConfigMap = {"core.v1.ConfigMap", fields_core_v1_ConfigMap,
                                                      6, false};
 
 static const struct schema_field fields_core_v1_ConfigMapEnvSource[] = {
-    {"name", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"optional", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ConfigMapEnvSource = {
     "core.v1.ConfigMapEnvSource", fields_core_v1_ConfigMapEnvSource, 2, false};
 
 static const struct schema_field fields_core_v1_ConfigMapKeySelector[] = {
-    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
+    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"optional", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ConfigMapKeySelector = {
     "core.v1.ConfigMapKeySelector", fields_core_v1_ConfigMapKeySelector, 3, true};
 
 static const struct schema_field fields_core_v1_ConfigMapNodeConfigSource[] = {
-    {"kubeletConfigKey", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"namespace", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"kubeletConfigKey", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"namespace", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"resourceVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"uid", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
@@ -217,7 +224,7 @@ const struct schema_type schema_core_v1_ConfigMapNodeConfigSource = {
 
 static const struct schema_field fields_core_v1_ConfigMapProjection[] = {
     {"items", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, &schema_core_v1_KeyToPath},
-    {"name", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"optional", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ConfigMapProjection = {
@@ -226,7 +233,7 @@ const struct schema_type schema_core_v1_ConfigMapProjection = {
 static const struct schema_field fields_core_v1_ConfigMapVolumeSource[] = {
     {"defaultMode", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"items", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, &schema_core_v1_KeyToPath},
-    {"name", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"optional", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ConfigMapVolumeSource = {
@@ -243,13 +250,14 @@ static const struct schema_field fields_core_v1_Container[] = {
     {"imagePullPolicy", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"lifecycle", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_Lifecycle},
     {"livenessProbe", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_Probe},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"ports", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP,
      "containerPort protocol", &schema_core_v1_ContainerPort},
     {"readinessProbe", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_Probe},
     {"resizePolicy", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_core_v1_ContainerResizePolicy},
-    {"resources", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ResourceRequirements},
+    {"resources", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_ResourceRequirements},
     {"restartPolicy", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"restartPolicyRules", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_core_v1_ContainerRestartRule},
@@ -266,13 +274,15 @@ static const struct schema_field fields_core_v1_Container[] = {
      "mountPath", &schema_core_v1_VolumeMount},
     {"workingDir", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
-const struct schema_type schema_core_v1_Container = {"core.v1.Container", fields_core_v1_Container,
-                                                     25, false};
+const struct schema_type schema_core_v1_Container = {
+    "core.v1.Container", fields_core_v1_Container, 25, false,
+    "imagePullPolicy {\"enum\":[\"Always\",\"IfNotPresent\",\"Never\"]}\n"
+    "terminationMessagePolicy {\"enum\":[\"FallbackToLogsOnError\",\"File\"]}\n"};
 
 static const struct schema_field fields_core_v1_ContainerExtendedResourceRequest[] = {
-    {"containerName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"requestName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"resourceName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"containerName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"requestName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"resourceName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ContainerExtendedResourceRequest = {
     "core.v1.ContainerExtendedResourceRequest", fields_core_v1_ContainerExtendedResourceRequest, 3,
@@ -286,18 +296,19 @@ const struct schema_type schema_core_v1_ContainerImage = {"core.v1.ContainerImag
                                                           fields_core_v1_ContainerImage, 2, false};
 
 static const struct schema_field fields_core_v1_ContainerPort[] = {
-    {"containerPort", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"containerPort", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"hostIP", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"hostPort", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"name", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"protocol", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
-const struct schema_type schema_core_v1_ContainerPort = {"core.v1.ContainerPort",
-                                                         fields_core_v1_ContainerPort, 5, false};
+const struct schema_type schema_core_v1_ContainerPort = {
+    "core.v1.ContainerPort", fields_core_v1_ContainerPort, 5, false,
+    "protocol {\"default\":\"TCP\",\"enum\":[\"SCTP\",\"TCP\",\"UDP\"]}\n"};
 
 static const struct schema_field fields_core_v1_ContainerResizePolicy[] = {
-    {"resourceName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"restartPolicy", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"resourceName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"restartPolicy", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ContainerResizePolicy = {
     "core.v1.ContainerResizePolicy", fields_core_v1_ContainerResizePolicy, 2, false};
@@ -333,7 +344,7 @@ const struct schema_type schema_core_v1_ContainerStateRunning = {
 
 static const struct schema_field fields_core_v1_ContainerStateTerminated[] = {
     {"containerID", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"exitCode", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"exitCode", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"finishedAt", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
@@ -355,22 +366,33 @@ static const struct schema_field fields_core_v1_ContainerStatus[] = {
     {"allocatedResourcesStatus", SCHEMA_OBJECT, SCHEMA_LIST, 0,
      SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP, "name", &schema_core_v1_ResourceStatus},
     {"containerID", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"image", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"imageID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"lastState", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ContainerState},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"ready", SCHEMA_BOOL, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"image", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"imageID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"lastState", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_ContainerState},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"ready", SCHEMA_BOOL, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"resources", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ResourceRequirements},
-    {"restartCount", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"restartCount", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"started", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
-    {"state", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ContainerState},
+    {"state", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_ContainerState},
     {"stopSignal", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"user", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ContainerUser},
     {"volumeMounts", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP,
      "mountPath", &schema_core_v1_VolumeMountStatus},
 };
 const struct schema_type schema_core_v1_ContainerStatus = {
-    "core.v1.ContainerStatus", fields_core_v1_ContainerStatus, 15, false};
+    "core.v1.ContainerStatus", fields_core_v1_ContainerStatus, 15, false,
+    "stopSignal "
+    "{\"enum\":[\"SIGABRT\",\"SIGALRM\",\"SIGBUS\",\"SIGCHLD\",\"SIGCLD\",\"SIGCONT\",\"SIGFPE\","
+    "\"SIGHUP\",\"SIGILL\",\"SIGINT\",\"SIGIO\",\"SIGIOT\",\"SIGKILL\",\"SIGPIPE\",\"SIGPOLL\","
+    "\"SIGPROF\",\"SIGPWR\",\"SIGQUIT\",\"SIGRTMAX\",\"SIGRTMAX-1\",\"SIGRTMAX-10\",\"SIGRTMAX-"
+    "11\",\"SIGRTMAX-12\",\"SIGRTMAX-13\",\"SIGRTMAX-14\",\"SIGRTMAX-2\",\"SIGRTMAX-3\",\"SIGRTMAX-"
+    "4\",\"SIGRTMAX-5\",\"SIGRTMAX-6\",\"SIGRTMAX-7\",\"SIGRTMAX-8\",\"SIGRTMAX-9\",\"SIGRTMIN\","
+    "\"SIGRTMIN+1\",\"SIGRTMIN+10\",\"SIGRTMIN+11\",\"SIGRTMIN+12\",\"SIGRTMIN+13\",\"SIGRTMIN+"
+    "14\",\"SIGRTMIN+15\",\"SIGRTMIN+2\",\"SIGRTMIN+3\",\"SIGRTMIN+4\",\"SIGRTMIN+5\",\"SIGRTMIN+"
+    "6\",\"SIGRTMIN+7\",\"SIGRTMIN+8\",\"SIGRTMIN+9\",\"SIGSEGV\",\"SIGSTKFLT\",\"SIGSTOP\","
+    "\"SIGSYS\",\"SIGTERM\",\"SIGTRAP\",\"SIGTSTP\",\"SIGTTIN\",\"SIGTTOU\",\"SIGURG\",\"SIGUSR1\","
+    "\"SIGUSR2\",\"SIGVTALRM\",\"SIGWINCH\",\"SIGXCPU\",\"SIGXFSZ\"]}\n"};
 
 static const struct schema_field fields_core_v1_ContainerUser[] = {
     {"linux", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_LinuxContainerUser},
@@ -379,7 +401,7 @@ const struct schema_type schema_core_v1_ContainerUser = {"core.v1.ContainerUser"
                                                          fields_core_v1_ContainerUser, 1, false};
 
 static const struct schema_field fields_core_v1_DaemonEndpoint[] = {
-    {"Port", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"Port", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_DaemonEndpoint = {"core.v1.DaemonEndpoint",
                                                           fields_core_v1_DaemonEndpoint, 1, false};
@@ -394,7 +416,7 @@ const struct schema_type schema_core_v1_DownwardAPIProjection = {
 static const struct schema_field fields_core_v1_DownwardAPIVolumeFile[] = {
     {"fieldRef", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ObjectFieldSelector},
     {"mode", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"resourceFieldRef", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ResourceFieldSelector},
 };
 const struct schema_type schema_core_v1_DownwardAPIVolumeFile = {
@@ -417,7 +439,7 @@ const struct schema_type schema_core_v1_EmptyDirVolumeSource = {
 
 static const struct schema_field fields_core_v1_EndpointAddress[] = {
     {"hostname", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"ip", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"ip", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"nodeName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"targetRef", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ObjectReference},
 };
@@ -427,11 +449,12 @@ const struct schema_type schema_core_v1_EndpointAddress = {"core.v1.EndpointAddr
 static const struct schema_field fields_core_v1_EndpointPort[] = {
     {"appProtocol", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"name", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"port", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"port", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"protocol", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
-const struct schema_type schema_core_v1_EndpointPort = {"core.v1.EndpointPort",
-                                                        fields_core_v1_EndpointPort, 4, true};
+const struct schema_type schema_core_v1_EndpointPort = {
+    "core.v1.EndpointPort", fields_core_v1_EndpointPort, 4, true,
+    "protocol {\"enum\":[\"SCTP\",\"TCP\",\"UDP\"]}\n"};
 
 static const struct schema_field fields_core_v1_EndpointSubset[] = {
     {"addresses", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
@@ -447,7 +470,7 @@ const struct schema_type schema_core_v1_EndpointSubset = {"core.v1.EndpointSubse
 static const struct schema_field fields_core_v1_Endpoints[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
     {"subsets", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_core_v1_EndpointSubset},
 };
@@ -463,7 +486,7 @@ const struct schema_type schema_core_v1_EnvFromSource = {"core.v1.EnvFromSource"
                                                          fields_core_v1_EnvFromSource, 3, false};
 
 static const struct schema_field fields_core_v1_EnvVar[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"value", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"valueFrom", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_EnvVarSource},
 };
@@ -491,13 +514,14 @@ static const struct schema_field fields_core_v1_EphemeralContainer[] = {
     {"imagePullPolicy", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"lifecycle", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_Lifecycle},
     {"livenessProbe", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_Probe},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"ports", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP,
      "containerPort protocol", &schema_core_v1_ContainerPort},
     {"readinessProbe", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_Probe},
     {"resizePolicy", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_core_v1_ContainerResizePolicy},
-    {"resources", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ResourceRequirements},
+    {"resources", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_ResourceRequirements},
     {"restartPolicy", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"restartPolicyRules", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_core_v1_ContainerRestartRule},
@@ -516,7 +540,9 @@ static const struct schema_field fields_core_v1_EphemeralContainer[] = {
     {"workingDir", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_EphemeralContainer = {
-    "core.v1.EphemeralContainer", fields_core_v1_EphemeralContainer, 26, false};
+    "core.v1.EphemeralContainer", fields_core_v1_EphemeralContainer, 26, false,
+    "imagePullPolicy {\"enum\":[\"Always\",\"IfNotPresent\",\"Never\"]}\n"
+    "terminationMessagePolicy {\"enum\":[\"FallbackToLogsOnError\",\"File\"]}\n"};
 
 static const struct schema_field fields_core_v1_EphemeralVolumeSource[] = {
     {"volumeClaimTemplate", SCHEMA_OBJECT, 0, 0, 0, NULL,
@@ -531,17 +557,19 @@ static const struct schema_field fields_core_v1_Event[] = {
     {"count", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"eventTime", SCHEMA_MICRO_TIME, 0, 0, 0, NULL, NULL},
     {"firstTimestamp", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
-    {"involvedObject", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_core_v1_ObjectReference},
+    {"involvedObject", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_ObjectReference},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"lastTimestamp", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_meta_v1_ObjectMeta},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"related", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ObjectReference},
-    {"reportingComponent", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"reportingInstance", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
+    {"reportingComponent", SCHEMA_STRING, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"reportingInstance", SCHEMA_STRING, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"series", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_EventSeries},
-    {"source", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_EventSource},
+    {"source", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_EventSource},
     {"type", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_Event = {"core.v1.Event", fields_core_v1_Event, 17, false};
@@ -577,16 +605,16 @@ const struct schema_type schema_core_v1_FCVolumeSource = {"core.v1.FCVolumeSourc
                                                           fields_core_v1_FCVolumeSource, 5, false};
 
 static const struct schema_field fields_core_v1_FileKeySelector[] = {
-    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"optional", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
-    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"volumeName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"optional", SCHEMA_BOOL, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"volumeName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_FileKeySelector = {"core.v1.FileKeySelector",
                                                            fields_core_v1_FileKeySelector, 4, true};
 
 static const struct schema_field fields_core_v1_FlexPersistentVolumeSource[] = {
-    {"driver", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"driver", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"options", SCHEMA_STRING, SCHEMA_MAP, 0, 0, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
@@ -596,7 +624,7 @@ const struct schema_type schema_core_v1_FlexPersistentVolumeSource = {
     "core.v1.FlexPersistentVolumeSource", fields_core_v1_FlexPersistentVolumeSource, 5, false};
 
 static const struct schema_field fields_core_v1_FlexVolumeSource[] = {
-    {"driver", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"driver", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"options", SCHEMA_STRING, SCHEMA_MAP, 0, 0, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
@@ -615,7 +643,7 @@ const struct schema_type schema_core_v1_FlockerVolumeSource = {
 static const struct schema_field fields_core_v1_GCEPersistentDiskVolumeSource[] = {
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"partition", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"pdName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"pdName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_GCEPersistentDiskVolumeSource = {
@@ -623,24 +651,24 @@ const struct schema_type schema_core_v1_GCEPersistentDiskVolumeSource = {
     false};
 
 static const struct schema_field fields_core_v1_GRPCAction[] = {
-    {"port", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"service", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
+    {"port", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"service", SCHEMA_STRING, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_GRPCAction = {"core.v1.GRPCAction",
                                                       fields_core_v1_GRPCAction, 2, false};
 
 static const struct schema_field fields_core_v1_GitRepoVolumeSource[] = {
     {"directory", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"repository", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"repository", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"revision", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_GitRepoVolumeSource = {
     "core.v1.GitRepoVolumeSource", fields_core_v1_GitRepoVolumeSource, 3, false};
 
 static const struct schema_field fields_core_v1_GlusterfsPersistentVolumeSource[] = {
-    {"endpoints", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"endpoints", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"endpointsNamespace", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_GlusterfsPersistentVolumeSource = {
@@ -648,8 +676,8 @@ const struct schema_type schema_core_v1_GlusterfsPersistentVolumeSource = {
     false};
 
 static const struct schema_field fields_core_v1_GlusterfsVolumeSource[] = {
-    {"endpoints", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"endpoints", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_GlusterfsVolumeSource = {
@@ -663,74 +691,81 @@ static const struct schema_field fields_core_v1_HTTPGetAction[] = {
     {"port", SCHEMA_INT_OR_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
     {"scheme", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
-const struct schema_type schema_core_v1_HTTPGetAction = {"core.v1.HTTPGetAction",
-                                                         fields_core_v1_HTTPGetAction, 5, false};
+const struct schema_type schema_core_v1_HTTPGetAction = {
+    "core.v1.HTTPGetAction", fields_core_v1_HTTPGetAction, 5, false,
+    "scheme {\"enum\":[\"HTTP\",\"HTTPS\"]}\n"};
 
 static const struct schema_field fields_core_v1_HTTPHeader[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"value", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"value", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_HTTPHeader = {"core.v1.HTTPHeader",
                                                       fields_core_v1_HTTPHeader, 2, false};
 
 static const struct schema_field fields_core_v1_HostAlias[] = {
     {"hostnames", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
-    {"ip", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"ip", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_HostAlias = {"core.v1.HostAlias", fields_core_v1_HostAlias,
                                                      2, false};
 
 static const struct schema_field fields_core_v1_HostIP[] = {
-    {"ip", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"ip", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_HostIP = {"core.v1.HostIP", fields_core_v1_HostIP, 1,
                                                   false};
 
 static const struct schema_field fields_core_v1_HostPathVolumeSource[] = {
-    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"type", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_HostPathVolumeSource = {
-    "core.v1.HostPathVolumeSource", fields_core_v1_HostPathVolumeSource, 2, false};
+    "core.v1.HostPathVolumeSource", fields_core_v1_HostPathVolumeSource, 2, false,
+    "type "
+    "{\"enum\":[\"\",\"BlockDevice\",\"CharDevice\",\"Directory\",\"DirectoryOrCreate\",\"File\","
+    "\"FileOrCreate\",\"Socket\"]}\n"};
 
 static const struct schema_field fields_core_v1_ISCSIPersistentVolumeSource[] = {
     {"chapAuthDiscovery", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"chapAuthSession", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"initiatorName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"iqn", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"iqn", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"iscsiInterface", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"lun", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"lun", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"portals", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"secretRef", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_SecretReference},
-    {"targetPortal", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"targetPortal", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ISCSIPersistentVolumeSource = {
-    "core.v1.ISCSIPersistentVolumeSource", fields_core_v1_ISCSIPersistentVolumeSource, 11, false};
+    "core.v1.ISCSIPersistentVolumeSource", fields_core_v1_ISCSIPersistentVolumeSource, 11, false,
+    "iscsiInterface {\"default\":\"default\"}\n"};
 
 static const struct schema_field fields_core_v1_ISCSIVolumeSource[] = {
     {"chapAuthDiscovery", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"chapAuthSession", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"initiatorName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"iqn", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"iqn", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"iscsiInterface", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"lun", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"lun", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"portals", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"secretRef", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_LocalObjectReference},
-    {"targetPortal", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"targetPortal", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ISCSIVolumeSource = {
-    "core.v1.ISCSIVolumeSource", fields_core_v1_ISCSIVolumeSource, 11, false};
+    "core.v1.ISCSIVolumeSource", fields_core_v1_ISCSIVolumeSource, 11, false,
+    "iscsiInterface {\"default\":\"default\"}\n"};
 
 static const struct schema_field fields_core_v1_ImageVolumeSource[] = {
     {"pullPolicy", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reference", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ImageVolumeSource = {
-    "core.v1.ImageVolumeSource", fields_core_v1_ImageVolumeSource, 2, false};
+    "core.v1.ImageVolumeSource", fields_core_v1_ImageVolumeSource, 2, false,
+    "pullPolicy {\"enum\":[\"Always\",\"IfNotPresent\",\"Never\"]}\n"};
 
 static const struct schema_field fields_core_v1_ImageVolumeStatus[] = {
     {"imageRef", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
@@ -739,9 +774,9 @@ const struct schema_type schema_core_v1_ImageVolumeStatus = {
     "core.v1.ImageVolumeStatus", fields_core_v1_ImageVolumeStatus, 1, false};
 
 static const struct schema_field fields_core_v1_KeyToPath[] = {
-    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"mode", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_KeyToPath = {"core.v1.KeyToPath", fields_core_v1_KeyToPath,
                                                      3, false};
@@ -751,8 +786,19 @@ static const struct schema_field fields_core_v1_Lifecycle[] = {
     {"preStop", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_LifecycleHandler},
     {"stopSignal", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
-const struct schema_type schema_core_v1_Lifecycle = {"core.v1.Lifecycle", fields_core_v1_Lifecycle,
-                                                     3, false};
+const struct schema_type schema_core_v1_Lifecycle = {
+    "core.v1.Lifecycle", fields_core_v1_Lifecycle, 3, false,
+    "stopSignal "
+    "{\"enum\":[\"SIGABRT\",\"SIGALRM\",\"SIGBUS\",\"SIGCHLD\",\"SIGCLD\",\"SIGCONT\",\"SIGFPE\","
+    "\"SIGHUP\",\"SIGILL\",\"SIGINT\",\"SIGIO\",\"SIGIOT\",\"SIGKILL\",\"SIGPIPE\",\"SIGPOLL\","
+    "\"SIGPROF\",\"SIGPWR\",\"SIGQUIT\",\"SIGRTMAX\",\"SIGRTMAX-1\",\"SIGRTMAX-10\",\"SIGRTMAX-"
+    "11\",\"SIGRTMAX-12\",\"SIGRTMAX-13\",\"SIGRTMAX-14\",\"SIGRTMAX-2\",\"SIGRTMAX-3\",\"SIGRTMAX-"
+    "4\",\"SIGRTMAX-5\",\"SIGRTMAX-6\",\"SIGRTMAX-7\",\"SIGRTMAX-8\",\"SIGRTMAX-9\",\"SIGRTMIN\","
+    "\"SIGRTMIN+1\",\"SIGRTMIN+10\",\"SIGRTMIN+11\",\"SIGRTMIN+12\",\"SIGRTMIN+13\",\"SIGRTMIN+"
+    "14\",\"SIGRTMIN+15\",\"SIGRTMIN+2\",\"SIGRTMIN+3\",\"SIGRTMIN+4\",\"SIGRTMIN+5\",\"SIGRTMIN+"
+    "6\",\"SIGRTMIN+7\",\"SIGRTMIN+8\",\"SIGRTMIN+9\",\"SIGSEGV\",\"SIGSTKFLT\",\"SIGSTOP\","
+    "\"SIGSYS\",\"SIGTERM\",\"SIGTRAP\",\"SIGTSTP\",\"SIGTTIN\",\"SIGTTOU\",\"SIGURG\",\"SIGUSR1\","
+    "\"SIGUSR2\",\"SIGVTALRM\",\"SIGWINCH\",\"SIGXCPU\",\"SIGXFSZ\"]}\n"};
 
 static const struct schema_field fields_core_v1_LifecycleHandler[] = {
     {"exec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ExecAction},
@@ -766,8 +812,8 @@ const struct schema_type schema_core_v1_LifecycleHandler = {
 static const struct schema_field fields_core_v1_LimitRange[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_LimitRangeSpec},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_LimitRangeSpec},
 };
 const struct schema_type schema_core_v1_LimitRange = {"core.v1.LimitRange",
                                                       fields_core_v1_LimitRange, 4, false};
@@ -778,7 +824,7 @@ static const struct schema_field fields_core_v1_LimitRangeItem[] = {
     {"max", SCHEMA_QUANTITY, SCHEMA_MAP, 0, 0, NULL, NULL},
     {"maxLimitRequestRatio", SCHEMA_QUANTITY, SCHEMA_MAP, 0, 0, NULL, NULL},
     {"min", SCHEMA_QUANTITY, SCHEMA_MAP, 0, 0, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_LimitRangeItem = {"core.v1.LimitRangeItem",
                                                           fields_core_v1_LimitRangeItem, 6, false};
@@ -791,9 +837,9 @@ const struct schema_type schema_core_v1_LimitRangeSpec = {"core.v1.LimitRangeSpe
                                                           fields_core_v1_LimitRangeSpec, 1, false};
 
 static const struct schema_field fields_core_v1_LinuxContainerUser[] = {
-    {"gid", SCHEMA_INT64, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"gid", SCHEMA_INT64, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"supplementalGroups", SCHEMA_INT64, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
-    {"uid", SCHEMA_INT64, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"uid", SCHEMA_INT64, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_LinuxContainerUser = {
     "core.v1.LinuxContainerUser", fields_core_v1_LinuxContainerUser, 3, false};
@@ -815,29 +861,30 @@ const struct schema_type schema_core_v1_LoadBalancerStatus = {
     "core.v1.LoadBalancerStatus", fields_core_v1_LoadBalancerStatus, 1, false};
 
 static const struct schema_field fields_core_v1_LocalObjectReference[] = {
-    {"name", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_LocalObjectReference = {
     "core.v1.LocalObjectReference", fields_core_v1_LocalObjectReference, 1, true};
 
 static const struct schema_field fields_core_v1_LocalVolumeSource[] = {
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_LocalVolumeSource = {
     "core.v1.LocalVolumeSource", fields_core_v1_LocalVolumeSource, 2, false};
 
 static const struct schema_field fields_core_v1_ModifyVolumeStatus[] = {
-    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"targetVolumeAttributesClassName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ModifyVolumeStatus = {
-    "core.v1.ModifyVolumeStatus", fields_core_v1_ModifyVolumeStatus, 2, false};
+    "core.v1.ModifyVolumeStatus", fields_core_v1_ModifyVolumeStatus, 2, false,
+    "status {\"enum\":[\"InProgress\",\"Infeasible\",\"Pending\"]}\n"};
 
 static const struct schema_field fields_core_v1_NFSVolumeSource[] = {
-    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
-    {"server", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"server", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_NFSVolumeSource = {
     "core.v1.NFSVolumeSource", fields_core_v1_NFSVolumeSource, 3, false};
@@ -845,9 +892,9 @@ const struct schema_type schema_core_v1_NFSVolumeSource = {
 static const struct schema_field fields_core_v1_Namespace[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_NamespaceSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_NamespaceStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_NamespaceSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_NamespaceStatus},
 };
 const struct schema_type schema_core_v1_Namespace = {"core.v1.Namespace", fields_core_v1_Namespace,
                                                      5, false};
@@ -856,8 +903,8 @@ static const struct schema_field fields_core_v1_NamespaceCondition[] = {
     {"lastTransitionTime", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_NamespaceCondition = {
     "core.v1.NamespaceCondition", fields_core_v1_NamespaceCondition, 5, false};
@@ -874,20 +921,21 @@ static const struct schema_field fields_core_v1_NamespaceStatus[] = {
     {"phase", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_NamespaceStatus = {
-    "core.v1.NamespaceStatus", fields_core_v1_NamespaceStatus, 2, false};
+    "core.v1.NamespaceStatus", fields_core_v1_NamespaceStatus, 2, false,
+    "phase {\"enum\":[\"Active\",\"Terminating\"]}\n"};
 
 static const struct schema_field fields_core_v1_Node[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_NodeSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_NodeStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_NodeSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_NodeStatus},
 };
 const struct schema_type schema_core_v1_Node = {"core.v1.Node", fields_core_v1_Node, 5, false};
 
 static const struct schema_field fields_core_v1_NodeAddress[] = {
-    {"address", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"address", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_NodeAddress = {"core.v1.NodeAddress",
                                                        fields_core_v1_NodeAddress, 2, false};
@@ -903,7 +951,7 @@ const struct schema_type schema_core_v1_NodeAffinity = {"core.v1.NodeAffinity",
 
 static const struct schema_field fields_core_v1_NodeAllocatableResourceClaimStatus[] = {
     {"containers", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_SET, NULL, NULL},
-    {"resourceClaimName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"resourceClaimName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"resources", SCHEMA_QUANTITY, SCHEMA_MAP, 0, SCHEMA_REQUIRED, NULL, NULL},
 };
 const struct schema_type schema_core_v1_NodeAllocatableResourceClaimStatus = {
@@ -915,8 +963,8 @@ static const struct schema_field fields_core_v1_NodeCondition[] = {
     {"lastTransitionTime", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_NodeCondition = {"core.v1.NodeCondition",
                                                          fields_core_v1_NodeCondition, 6, false};
@@ -937,7 +985,8 @@ const struct schema_type schema_core_v1_NodeConfigStatus = {
     "core.v1.NodeConfigStatus", fields_core_v1_NodeConfigStatus, 4, false};
 
 static const struct schema_field fields_core_v1_NodeDaemonEndpoints[] = {
-    {"kubeletEndpoint", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_DaemonEndpoint},
+    {"kubeletEndpoint", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_DaemonEndpoint},
 };
 const struct schema_type schema_core_v1_NodeDaemonEndpoints = {
     "core.v1.NodeDaemonEndpoints", fields_core_v1_NodeDaemonEndpoints, 1, false};
@@ -950,7 +999,7 @@ const struct schema_type schema_core_v1_NodeFeatures = {"core.v1.NodeFeatures",
 
 static const struct schema_field fields_core_v1_NodeRuntimeHandler[] = {
     {"features", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_NodeRuntimeHandlerFeatures},
-    {"name", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_NodeRuntimeHandler = {
     "core.v1.NodeRuntimeHandler", fields_core_v1_NodeRuntimeHandler, 2, false};
@@ -970,12 +1019,13 @@ const struct schema_type schema_core_v1_NodeSelector = {"core.v1.NodeSelector",
                                                         fields_core_v1_NodeSelector, 1, true};
 
 static const struct schema_field fields_core_v1_NodeSelectorRequirement[] = {
-    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"operator", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"operator", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"values", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
 };
 const struct schema_type schema_core_v1_NodeSelectorRequirement = {
-    "core.v1.NodeSelectorRequirement", fields_core_v1_NodeSelectorRequirement, 3, false};
+    "core.v1.NodeSelectorRequirement", fields_core_v1_NodeSelectorRequirement, 3, false,
+    "operator {\"enum\":[\"DoesNotExist\",\"Exists\",\"Gt\",\"In\",\"Lt\",\"NotIn\"]}\n"};
 
 static const struct schema_field fields_core_v1_NodeSelectorTerm[] = {
     {"matchExpressions", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
@@ -1006,12 +1056,13 @@ static const struct schema_field fields_core_v1_NodeStatus[] = {
     {"conditions", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP, "type",
      &schema_core_v1_NodeCondition},
     {"config", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_NodeConfigStatus},
-    {"daemonEndpoints", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_NodeDaemonEndpoints},
+    {"daemonEndpoints", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_NodeDaemonEndpoints},
     {"declaredFeatures", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
     {"features", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_NodeFeatures},
     {"images", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_core_v1_ContainerImage},
-    {"nodeInfo", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_NodeSystemInfo},
+    {"nodeInfo", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_NodeSystemInfo},
     {"phase", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"runtimeHandlers", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_core_v1_NodeRuntimeHandler},
@@ -1019,8 +1070,9 @@ static const struct schema_field fields_core_v1_NodeStatus[] = {
      &schema_core_v1_AttachedVolume},
     {"volumesInUse", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
 };
-const struct schema_type schema_core_v1_NodeStatus = {"core.v1.NodeStatus",
-                                                      fields_core_v1_NodeStatus, 14, false};
+const struct schema_type schema_core_v1_NodeStatus = {
+    "core.v1.NodeStatus", fields_core_v1_NodeStatus, 14, false,
+    "phase {\"enum\":[\"Pending\",\"Running\",\"Terminated\"]}\n"};
 
 static const struct schema_field fields_core_v1_NodeSwapStatus[] = {
     {"capacity", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
@@ -1029,24 +1081,25 @@ const struct schema_type schema_core_v1_NodeSwapStatus = {"core.v1.NodeSwapStatu
                                                           fields_core_v1_NodeSwapStatus, 1, false};
 
 static const struct schema_field fields_core_v1_NodeSystemInfo[] = {
-    {"architecture", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"bootID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"containerRuntimeVersion", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"kernelVersion", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"kubeProxyVersion", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"kubeletVersion", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"machineID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"operatingSystem", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"osImage", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"architecture", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"bootID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"containerRuntimeVersion", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     NULL},
+    {"kernelVersion", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"kubeProxyVersion", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"kubeletVersion", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"machineID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"operatingSystem", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"osImage", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"swap", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_NodeSwapStatus},
-    {"systemUUID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"systemUUID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_NodeSystemInfo = {"core.v1.NodeSystemInfo",
                                                           fields_core_v1_NodeSystemInfo, 11, false};
 
 static const struct schema_field fields_core_v1_ObjectFieldSelector[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"fieldPath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"fieldPath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ObjectFieldSelector = {
     "core.v1.ObjectFieldSelector", fields_core_v1_ObjectFieldSelector, 2, true};
@@ -1066,9 +1119,10 @@ const struct schema_type schema_core_v1_ObjectReference = {"core.v1.ObjectRefere
 static const struct schema_field fields_core_v1_PersistentVolume[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_PersistentVolumeSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_PersistentVolumeStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_PersistentVolumeSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_PersistentVolumeStatus},
 };
 const struct schema_type schema_core_v1_PersistentVolume = {
     "core.v1.PersistentVolume", fields_core_v1_PersistentVolume, 5, false};
@@ -1076,9 +1130,11 @@ const struct schema_type schema_core_v1_PersistentVolume = {
 static const struct schema_field fields_core_v1_PersistentVolumeClaim[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_PersistentVolumeClaimSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_PersistentVolumeClaimStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_PersistentVolumeClaimSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_PersistentVolumeClaimStatus},
 };
 const struct schema_type schema_core_v1_PersistentVolumeClaim = {
     "core.v1.PersistentVolumeClaim", fields_core_v1_PersistentVolumeClaim, 5, false};
@@ -1088,8 +1144,8 @@ static const struct schema_field fields_core_v1_PersistentVolumeClaimCondition[]
     {"lastTransitionTime", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PersistentVolumeClaimCondition = {
     "core.v1.PersistentVolumeClaimCondition", fields_core_v1_PersistentVolumeClaimCondition, 6,
@@ -1099,7 +1155,8 @@ static const struct schema_field fields_core_v1_PersistentVolumeClaimSpec[] = {
     {"accessModes", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
     {"dataSource", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_TypedLocalObjectReference},
     {"dataSourceRef", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_TypedObjectReference},
-    {"resources", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_VolumeResourceRequirements},
+    {"resources", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_VolumeResourceRequirements},
     {"selector", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_LabelSelector},
     {"storageClassName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"volumeAttributesClassName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
@@ -1107,7 +1164,10 @@ static const struct schema_field fields_core_v1_PersistentVolumeClaimSpec[] = {
     {"volumeName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PersistentVolumeClaimSpec = {
-    "core.v1.PersistentVolumeClaimSpec", fields_core_v1_PersistentVolumeClaimSpec, 9, false};
+    "core.v1.PersistentVolumeClaimSpec", fields_core_v1_PersistentVolumeClaimSpec, 9, false,
+    "accessModes "
+    "{\"enum\":[\"ReadOnlyMany\",\"ReadWriteMany\",\"ReadWriteOnce\",\"ReadWriteOncePod\"]}\n"
+    "volumeMode {\"enum\":[\"Block\",\"Filesystem\"]}\n"};
 
 static const struct schema_field fields_core_v1_PersistentVolumeClaimStatus[] = {
     {"accessModes", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
@@ -1121,18 +1181,25 @@ static const struct schema_field fields_core_v1_PersistentVolumeClaimStatus[] = 
     {"phase", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PersistentVolumeClaimStatus = {
-    "core.v1.PersistentVolumeClaimStatus", fields_core_v1_PersistentVolumeClaimStatus, 8, false};
+    "core.v1.PersistentVolumeClaimStatus", fields_core_v1_PersistentVolumeClaimStatus, 8, false,
+    "accessModes "
+    "{\"enum\":[\"ReadOnlyMany\",\"ReadWriteMany\",\"ReadWriteOnce\",\"ReadWriteOncePod\"]}\n"
+    "allocatedResourceStatuses "
+    "{\"enum\":[\"ControllerResizeInProgress\",\"ControllerResizeInfeasible\","
+    "\"NodeResizeInProgress\",\"NodeResizeInfeasible\",\"NodeResizePending\"]}\n"
+    "phase {\"enum\":[\"Bound\",\"Lost\",\"Pending\"]}\n"};
 
 static const struct schema_field fields_core_v1_PersistentVolumeClaimTemplate[] = {
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_core_v1_PersistentVolumeClaimSpec},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_PersistentVolumeClaimSpec},
 };
 const struct schema_type schema_core_v1_PersistentVolumeClaimTemplate = {
     "core.v1.PersistentVolumeClaimTemplate", fields_core_v1_PersistentVolumeClaimTemplate, 2,
     false};
 
 static const struct schema_field fields_core_v1_PersistentVolumeClaimVolumeSource[] = {
-    {"claimName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"claimName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PersistentVolumeClaimVolumeSource = {
@@ -1176,7 +1243,11 @@ static const struct schema_field fields_core_v1_PersistentVolumeSpec[] = {
     {"vsphereVolume", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_VsphereVirtualDiskVolumeSource},
 };
 const struct schema_type schema_core_v1_PersistentVolumeSpec = {
-    "core.v1.PersistentVolumeSpec", fields_core_v1_PersistentVolumeSpec, 31, false};
+    "core.v1.PersistentVolumeSpec", fields_core_v1_PersistentVolumeSpec, 31, false,
+    "accessModes "
+    "{\"enum\":[\"ReadOnlyMany\",\"ReadWriteMany\",\"ReadWriteOnce\",\"ReadWriteOncePod\"]}\n"
+    "persistentVolumeReclaimPolicy {\"enum\":[\"Delete\",\"Recycle\",\"Retain\"]}\n"
+    "volumeMode {\"enum\":[\"Block\",\"Filesystem\"]}\n"};
 
 static const struct schema_field fields_core_v1_PersistentVolumeStatus[] = {
     {"lastPhaseTransitionTime", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
@@ -1185,11 +1256,12 @@ static const struct schema_field fields_core_v1_PersistentVolumeStatus[] = {
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PersistentVolumeStatus = {
-    "core.v1.PersistentVolumeStatus", fields_core_v1_PersistentVolumeStatus, 4, false};
+    "core.v1.PersistentVolumeStatus", fields_core_v1_PersistentVolumeStatus, 4, false,
+    "phase {\"enum\":[\"Available\",\"Bound\",\"Failed\",\"Pending\",\"Released\"]}\n"};
 
 static const struct schema_field fields_core_v1_PhotonPersistentDiskVolumeSource[] = {
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"pdID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"pdID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PhotonPersistentDiskVolumeSource = {
     "core.v1.PhotonPersistentDiskVolumeSource", fields_core_v1_PhotonPersistentDiskVolumeSource, 2,
@@ -1198,9 +1270,9 @@ const struct schema_type schema_core_v1_PhotonPersistentDiskVolumeSource = {
 static const struct schema_field fields_core_v1_Pod[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_PodSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_PodStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_PodSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_PodStatus},
 };
 const struct schema_type schema_core_v1_Pod = {"core.v1.Pod", fields_core_v1_Pod, 5, false};
 
@@ -1219,7 +1291,7 @@ static const struct schema_field fields_core_v1_PodAffinityTerm[] = {
     {"mismatchLabelKeys", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
     {"namespaceSelector", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_LabelSelector},
     {"namespaces", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
-    {"topologyKey", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"topologyKey", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PodAffinityTerm = {
     "core.v1.PodAffinityTerm", fields_core_v1_PodAffinityTerm, 6, false};
@@ -1251,8 +1323,8 @@ static const struct schema_field fields_core_v1_PodCondition[] = {
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"observedGeneration", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PodCondition = {"core.v1.PodCondition",
                                                         fields_core_v1_PodCondition, 7, false};
@@ -1276,30 +1348,30 @@ const struct schema_type schema_core_v1_PodDNSConfigOption = {
 static const struct schema_field fields_core_v1_PodExtendedResourceClaimStatus[] = {
     {"requestMappings", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC | SCHEMA_REQUIRED, NULL,
      &schema_core_v1_ContainerExtendedResourceRequest},
-    {"resourceClaimName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"resourceClaimName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PodExtendedResourceClaimStatus = {
     "core.v1.PodExtendedResourceClaimStatus", fields_core_v1_PodExtendedResourceClaimStatus, 2,
     false};
 
 static const struct schema_field fields_core_v1_PodIP[] = {
-    {"ip", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"ip", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PodIP = {"core.v1.PodIP", fields_core_v1_PodIP, 1, false};
 
 static const struct schema_field fields_core_v1_PodOS[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PodOS = {"core.v1.PodOS", fields_core_v1_PodOS, 1, false};
 
 static const struct schema_field fields_core_v1_PodReadinessGate[] = {
-    {"conditionType", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"conditionType", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PodReadinessGate = {
     "core.v1.PodReadinessGate", fields_core_v1_PodReadinessGate, 1, false};
 
 static const struct schema_field fields_core_v1_PodResourceClaim[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"resourceClaimName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"resourceClaimTemplateName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
@@ -1307,14 +1379,14 @@ const struct schema_type schema_core_v1_PodResourceClaim = {
     "core.v1.PodResourceClaim", fields_core_v1_PodResourceClaim, 3, false};
 
 static const struct schema_field fields_core_v1_PodResourceClaimStatus[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"resourceClaimName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PodResourceClaimStatus = {
     "core.v1.PodResourceClaimStatus", fields_core_v1_PodResourceClaimStatus, 2, false};
 
 static const struct schema_field fields_core_v1_PodSchedulingGate[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PodSchedulingGate = {
     "core.v1.PodSchedulingGate", fields_core_v1_PodSchedulingGate, 1, false};
@@ -1323,7 +1395,9 @@ static const struct schema_field fields_core_v1_PodSchedulingGroup[] = {
     {"podGroupName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PodSchedulingGroup = {
-    "core.v1.PodSchedulingGroup", fields_core_v1_PodSchedulingGroup, 1, false};
+    "core.v1.PodSchedulingGroup", fields_core_v1_PodSchedulingGroup, 1, false,
+    " {\"x-kubernetes-unions\":[{\"fields-to-discriminateBy\":{\"podGroupName\":\"PodGroupName\"}}]"
+    "}\n"};
 
 static const struct schema_field fields_core_v1_PodSecurityContext[] = {
     {"appArmorProfile", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_AppArmorProfile},
@@ -1341,7 +1415,9 @@ static const struct schema_field fields_core_v1_PodSecurityContext[] = {
     {"windowsOptions", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_WindowsSecurityContextOptions},
 };
 const struct schema_type schema_core_v1_PodSecurityContext = {
-    "core.v1.PodSecurityContext", fields_core_v1_PodSecurityContext, 13, false};
+    "core.v1.PodSecurityContext", fields_core_v1_PodSecurityContext, 13, false,
+    "fsGroupChangePolicy {\"enum\":[\"Always\",\"OnRootMismatch\"]}\n"
+    "supplementalGroupsPolicy {\"enum\":[\"Merge\",\"Strict\"]}\n"};
 
 static const struct schema_field fields_core_v1_PodSpec[] = {
     {"activeDeadlineSeconds", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
@@ -1401,8 +1477,11 @@ static const struct schema_field fields_core_v1_PodSpec[] = {
      SCHEMA_PATCH_MERGE | SCHEMA_PATCH_RETAIN_KEYS | SCHEMA_LIST_MAP, "name",
      &schema_core_v1_Volume},
 };
-const struct schema_type schema_core_v1_PodSpec = {"core.v1.PodSpec", fields_core_v1_PodSpec, 42,
-                                                   false};
+const struct schema_type schema_core_v1_PodSpec = {
+    "core.v1.PodSpec", fields_core_v1_PodSpec, 42, false,
+    "dnsPolicy {\"enum\":[\"ClusterFirst\",\"ClusterFirstWithHostNet\",\"Default\",\"None\"]}\n"
+    "preemptionPolicy {\"enum\":[\"Never\",\"PreemptLowerPriority\"]}\n"
+    "restartPolicy {\"enum\":[\"Always\",\"Never\",\"OnFailure\"]}\n"};
 
 static const struct schema_field fields_core_v1_PodStatus[] = {
     {"allocatedResources", SCHEMA_QUANTITY, SCHEMA_MAP, 0, 0, NULL, NULL},
@@ -1437,44 +1516,48 @@ static const struct schema_field fields_core_v1_PodStatus[] = {
     {"resources", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ResourceRequirements},
     {"startTime", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
 };
-const struct schema_type schema_core_v1_PodStatus = {"core.v1.PodStatus", fields_core_v1_PodStatus,
-                                                     21, false};
+const struct schema_type schema_core_v1_PodStatus = {
+    "core.v1.PodStatus", fields_core_v1_PodStatus, 21, false,
+    "phase {\"enum\":[\"Failed\",\"Pending\",\"Running\",\"Succeeded\",\"Unknown\"]}\n"
+    "qosClass {\"enum\":[\"BestEffort\",\"Burstable\",\"Guaranteed\"]}\n"};
 
 static const struct schema_field fields_core_v1_PodTemplate[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"template", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_PodTemplateSpec},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"template", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_PodTemplateSpec},
 };
 const struct schema_type schema_core_v1_PodTemplate = {"core.v1.PodTemplate",
                                                        fields_core_v1_PodTemplate, 4, false};
 
 static const struct schema_field fields_core_v1_PodTemplateSpec[] = {
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_PodSpec},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_PodSpec},
 };
 const struct schema_type schema_core_v1_PodTemplateSpec = {
     "core.v1.PodTemplateSpec", fields_core_v1_PodTemplateSpec, 2, false};
 
 static const struct schema_field fields_core_v1_PortStatus[] = {
     {"error", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"port", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"protocol", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"port", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"protocol", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
-const struct schema_type schema_core_v1_PortStatus = {"core.v1.PortStatus",
-                                                      fields_core_v1_PortStatus, 3, false};
+const struct schema_type schema_core_v1_PortStatus = {
+    "core.v1.PortStatus", fields_core_v1_PortStatus, 3, false,
+    "protocol {\"enum\":[\"SCTP\",\"TCP\",\"UDP\"]}\n"};
 
 static const struct schema_field fields_core_v1_PortworxVolumeSource[] = {
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
-    {"volumeID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"volumeID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PortworxVolumeSource = {
     "core.v1.PortworxVolumeSource", fields_core_v1_PortworxVolumeSource, 3, false};
 
 static const struct schema_field fields_core_v1_PreferredSchedulingTerm[] = {
-    {"preference", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_core_v1_NodeSelectorTerm},
-    {"weight", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"preference", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_NodeSelectorTerm},
+    {"weight", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_PreferredSchedulingTerm = {
     "core.v1.PreferredSchedulingTerm", fields_core_v1_PreferredSchedulingTerm, 2, false};
@@ -1504,17 +1587,17 @@ const struct schema_type schema_core_v1_ProjectedVolumeSource = {
 static const struct schema_field fields_core_v1_QuobyteVolumeSource[] = {
     {"group", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
-    {"registry", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"registry", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"tenant", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"user", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"volume", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"volume", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_QuobyteVolumeSource = {
     "core.v1.QuobyteVolumeSource", fields_core_v1_QuobyteVolumeSource, 6, false};
 
 static const struct schema_field fields_core_v1_RBDPersistentVolumeSource[] = {
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"image", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"image", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"keyring", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"monitors", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC | SCHEMA_REQUIRED, NULL, NULL},
     {"pool", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
@@ -1523,11 +1606,14 @@ static const struct schema_field fields_core_v1_RBDPersistentVolumeSource[] = {
     {"user", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_RBDPersistentVolumeSource = {
-    "core.v1.RBDPersistentVolumeSource", fields_core_v1_RBDPersistentVolumeSource, 8, false};
+    "core.v1.RBDPersistentVolumeSource", fields_core_v1_RBDPersistentVolumeSource, 8, false,
+    "keyring {\"default\":\"/etc/ceph/keyring\"}\n"
+    "pool {\"default\":\"rbd\"}\n"
+    "user {\"default\":\"admin\"}\n"};
 
 static const struct schema_field fields_core_v1_RBDVolumeSource[] = {
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"image", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"image", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"keyring", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"monitors", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC | SCHEMA_REQUIRED, NULL, NULL},
     {"pool", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
@@ -1536,14 +1622,19 @@ static const struct schema_field fields_core_v1_RBDVolumeSource[] = {
     {"user", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_RBDVolumeSource = {
-    "core.v1.RBDVolumeSource", fields_core_v1_RBDVolumeSource, 8, false};
+    "core.v1.RBDVolumeSource", fields_core_v1_RBDVolumeSource, 8, false,
+    "keyring {\"default\":\"/etc/ceph/keyring\"}\n"
+    "pool {\"default\":\"rbd\"}\n"
+    "user {\"default\":\"admin\"}\n"};
 
 static const struct schema_field fields_core_v1_ReplicationController[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ReplicationControllerSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ReplicationControllerStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_ReplicationControllerSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_ReplicationControllerStatus},
 };
 const struct schema_type schema_core_v1_ReplicationController = {
     "core.v1.ReplicationController", fields_core_v1_ReplicationController, 5, false};
@@ -1552,21 +1643,22 @@ static const struct schema_field fields_core_v1_ReplicationControllerCondition[]
     {"lastTransitionTime", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"status", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ReplicationControllerCondition = {
     "core.v1.ReplicationControllerCondition", fields_core_v1_ReplicationControllerCondition, 5,
     false};
 
 static const struct schema_field fields_core_v1_ReplicationControllerSpec[] = {
-    {"minReadySeconds", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
+    {"minReadySeconds", SCHEMA_INT32, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"replicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"selector", SCHEMA_STRING, SCHEMA_MAP, 0, SCHEMA_MAP_ATOMIC, NULL, NULL},
     {"template", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_PodTemplateSpec},
 };
 const struct schema_type schema_core_v1_ReplicationControllerSpec = {
-    "core.v1.ReplicationControllerSpec", fields_core_v1_ReplicationControllerSpec, 4, false};
+    "core.v1.ReplicationControllerSpec", fields_core_v1_ReplicationControllerSpec, 4, false,
+    "replicas {\"default\":1}\n"};
 
 static const struct schema_field fields_core_v1_ReplicationControllerStatus[] = {
     {"availableReplicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
@@ -1575,13 +1667,13 @@ static const struct schema_field fields_core_v1_ReplicationControllerStatus[] = 
     {"fullyLabeledReplicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"observedGeneration", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
     {"readyReplicas", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"replicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"replicas", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ReplicationControllerStatus = {
     "core.v1.ReplicationControllerStatus", fields_core_v1_ReplicationControllerStatus, 6, false};
 
 static const struct schema_field fields_core_v1_ResourceClaim[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"request", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ResourceClaim = {"core.v1.ResourceClaim",
@@ -1590,7 +1682,7 @@ const struct schema_type schema_core_v1_ResourceClaim = {"core.v1.ResourceClaim"
 static const struct schema_field fields_core_v1_ResourceFieldSelector[] = {
     {"containerName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"divisor", SCHEMA_QUANTITY, 0, 0, 0, NULL, NULL},
-    {"resource", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"resource", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ResourceFieldSelector = {
     "core.v1.ResourceFieldSelector", fields_core_v1_ResourceFieldSelector, 3, true};
@@ -1598,7 +1690,7 @@ const struct schema_type schema_core_v1_ResourceFieldSelector = {
 static const struct schema_field fields_core_v1_ResourceHealth[] = {
     {"health", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"message", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"resourceID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"resourceID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ResourceHealth = {"core.v1.ResourceHealth",
                                                           fields_core_v1_ResourceHealth, 3, false};
@@ -1606,9 +1698,9 @@ const struct schema_type schema_core_v1_ResourceHealth = {"core.v1.ResourceHealt
 static const struct schema_field fields_core_v1_ResourceQuota[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ResourceQuotaSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ResourceQuotaStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_ResourceQuotaSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_ResourceQuotaStatus},
 };
 const struct schema_type schema_core_v1_ResourceQuota = {"core.v1.ResourceQuota",
                                                          fields_core_v1_ResourceQuota, 5, false};
@@ -1619,7 +1711,10 @@ static const struct schema_field fields_core_v1_ResourceQuotaSpec[] = {
     {"scopes", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ResourceQuotaSpec = {
-    "core.v1.ResourceQuotaSpec", fields_core_v1_ResourceQuotaSpec, 3, false};
+    "core.v1.ResourceQuotaSpec", fields_core_v1_ResourceQuotaSpec, 3, false,
+    "scopes "
+    "{\"enum\":[\"BestEffort\",\"CrossNamespacePodAffinity\",\"NotBestEffort\",\"NotTerminating\","
+    "\"PriorityClass\",\"Terminating\",\"VolumeAttributesClass\"]}\n"};
 
 static const struct schema_field fields_core_v1_ResourceQuotaStatus[] = {
     {"hard", SCHEMA_QUANTITY, SCHEMA_MAP, 0, 0, NULL, NULL},
@@ -1638,7 +1733,7 @@ const struct schema_type schema_core_v1_ResourceRequirements = {
     "core.v1.ResourceRequirements", fields_core_v1_ResourceRequirements, 3, false};
 
 static const struct schema_field fields_core_v1_ResourceStatus[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"resources", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_MAP, "resourceID",
      &schema_core_v1_ResourceHealth},
 };
@@ -1656,34 +1751,38 @@ const struct schema_type schema_core_v1_SELinuxOptions = {"core.v1.SELinuxOption
 
 static const struct schema_field fields_core_v1_ScaleIOPersistentVolumeSource[] = {
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"gateway", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"gateway", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"protectionDomain", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"secretRef", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_core_v1_SecretReference},
     {"sslEnabled", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"storageMode", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"storagePool", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"system", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"system", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"volumeName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ScaleIOPersistentVolumeSource = {
     "core.v1.ScaleIOPersistentVolumeSource", fields_core_v1_ScaleIOPersistentVolumeSource, 10,
-    false};
+    false,
+    "fsType {\"default\":\"xfs\"}\n"
+    "storageMode {\"default\":\"ThinProvisioned\"}\n"};
 
 static const struct schema_field fields_core_v1_ScaleIOVolumeSource[] = {
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"gateway", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"gateway", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"protectionDomain", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"secretRef", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_core_v1_LocalObjectReference},
     {"sslEnabled", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"storageMode", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"storagePool", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"system", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"system", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"volumeName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ScaleIOVolumeSource = {
-    "core.v1.ScaleIOVolumeSource", fields_core_v1_ScaleIOVolumeSource, 10, false};
+    "core.v1.ScaleIOVolumeSource", fields_core_v1_ScaleIOVolumeSource, 10, false,
+    "fsType {\"default\":\"xfs\"}\n"
+    "storageMode {\"default\":\"ThinProvisioned\"}\n"};
 
 static const struct schema_field fields_core_v1_ScopeSelector[] = {
     {"matchExpressions", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
@@ -1693,27 +1792,34 @@ const struct schema_type schema_core_v1_ScopeSelector = {"core.v1.ScopeSelector"
                                                          fields_core_v1_ScopeSelector, 1, true};
 
 static const struct schema_field fields_core_v1_ScopedResourceSelectorRequirement[] = {
-    {"operator", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"scopeName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"operator", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"scopeName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"values", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ScopedResourceSelectorRequirement = {
     "core.v1.ScopedResourceSelectorRequirement", fields_core_v1_ScopedResourceSelectorRequirement,
-    3, false};
+    3, false,
+    "operator {\"enum\":[\"DoesNotExist\",\"Exists\",\"In\",\"NotIn\"]}\n"
+    "scopeName "
+    "{\"enum\":[\"BestEffort\",\"CrossNamespacePodAffinity\",\"NotBestEffort\",\"NotTerminating\","
+    "\"PriorityClass\",\"Terminating\",\"VolumeAttributesClass\"]}\n"};
 
 static const struct schema_field fields_core_v1_SeccompProfile[] = {
     {"localhostProfile", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
-const struct schema_type schema_core_v1_SeccompProfile = {"core.v1.SeccompProfile",
-                                                          fields_core_v1_SeccompProfile, 2, false};
+const struct schema_type schema_core_v1_SeccompProfile = {
+    "core.v1.SeccompProfile", fields_core_v1_SeccompProfile, 2, false,
+    "type {\"enum\":[\"Localhost\",\"RuntimeDefault\",\"Unconfined\"]}\n"
+    " {\"x-kubernetes-unions\":[{\"discriminator\":\"type\",\"fields-to-discriminateBy\":{"
+    "\"localhostProfile\":\"LocalhostProfile\"}}]}\n"};
 
 static const struct schema_field fields_core_v1_Secret[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"data", SCHEMA_BYTES, SCHEMA_MAP, 0, 0, NULL, NULL},
     {"immutable", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
     {"stringData", SCHEMA_STRING, SCHEMA_MAP, 0, 0, NULL, NULL},
     {"type", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
@@ -1721,15 +1827,15 @@ const struct schema_type schema_core_v1_Secret = {"core.v1.Secret", fields_core_
                                                   false};
 
 static const struct schema_field fields_core_v1_SecretEnvSource[] = {
-    {"name", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"optional", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_SecretEnvSource = {
     "core.v1.SecretEnvSource", fields_core_v1_SecretEnvSource, 2, false};
 
 static const struct schema_field fields_core_v1_SecretKeySelector[] = {
-    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
+    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"optional", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_SecretKeySelector = {
@@ -1737,7 +1843,7 @@ const struct schema_type schema_core_v1_SecretKeySelector = {
 
 static const struct schema_field fields_core_v1_SecretProjection[] = {
     {"items", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, &schema_core_v1_KeyToPath},
-    {"name", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"optional", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_SecretProjection = {
@@ -1774,14 +1880,15 @@ static const struct schema_field fields_core_v1_SecurityContext[] = {
     {"windowsOptions", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_WindowsSecurityContextOptions},
 };
 const struct schema_type schema_core_v1_SecurityContext = {
-    "core.v1.SecurityContext", fields_core_v1_SecurityContext, 12, false};
+    "core.v1.SecurityContext", fields_core_v1_SecurityContext, 12, false,
+    "procMount {\"enum\":[\"Default\",\"Unmasked\"]}\n"};
 
 static const struct schema_field fields_core_v1_Service[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ServiceSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ServiceStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_ServiceSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_ServiceStatus},
 };
 const struct schema_type schema_core_v1_Service = {"core.v1.Service", fields_core_v1_Service, 5,
                                                    false};
@@ -1792,7 +1899,7 @@ static const struct schema_field fields_core_v1_ServiceAccount[] = {
     {"imagePullSecrets", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_core_v1_LocalObjectReference},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
     {"secrets", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP, "name",
      &schema_core_v1_ObjectReference},
 };
@@ -1802,7 +1909,7 @@ const struct schema_type schema_core_v1_ServiceAccount = {"core.v1.ServiceAccoun
 static const struct schema_field fields_core_v1_ServiceAccountTokenProjection[] = {
     {"audience", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"expirationSeconds", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
-    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"path", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_ServiceAccountTokenProjection = {
     "core.v1.ServiceAccountTokenProjection", fields_core_v1_ServiceAccountTokenProjection, 3,
@@ -1812,12 +1919,13 @@ static const struct schema_field fields_core_v1_ServicePort[] = {
     {"appProtocol", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"name", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"nodePort", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"port", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"port", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"protocol", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"targetPort", SCHEMA_INT_OR_STRING, 0, 0, 0, NULL, NULL},
 };
-const struct schema_type schema_core_v1_ServicePort = {"core.v1.ServicePort",
-                                                       fields_core_v1_ServicePort, 6, false};
+const struct schema_type schema_core_v1_ServicePort = {
+    "core.v1.ServicePort", fields_core_v1_ServicePort, 6, false,
+    "protocol {\"default\":\"TCP\",\"enum\":[\"SCTP\",\"TCP\",\"UDP\"]}\n"};
 
 static const struct schema_field fields_core_v1_ServiceSpec[] = {
     {"allocateLoadBalancerNodePorts", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
@@ -1842,13 +1950,20 @@ static const struct schema_field fields_core_v1_ServiceSpec[] = {
     {"trafficDistribution", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"type", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
-const struct schema_type schema_core_v1_ServiceSpec = {"core.v1.ServiceSpec",
-                                                       fields_core_v1_ServiceSpec, 20, false};
+const struct schema_type schema_core_v1_ServiceSpec = {
+    "core.v1.ServiceSpec", fields_core_v1_ServiceSpec, 20, false,
+    "externalTrafficPolicy {\"enum\":[\"Cluster\",\"Local\"]}\n"
+    "internalTrafficPolicy {\"enum\":[\"Cluster\",\"Local\"]}\n"
+    "ipFamilies {\"enum\":[\"\",\"IPv4\",\"IPv6\"]}\n"
+    "ipFamilyPolicy {\"enum\":[\"PreferDualStack\",\"RequireDualStack\",\"SingleStack\"]}\n"
+    "sessionAffinity {\"enum\":[\"ClientIP\",\"None\"]}\n"
+    "type {\"enum\":[\"ClusterIP\",\"ExternalName\",\"LoadBalancer\",\"NodePort\"]}\n"};
 
 static const struct schema_field fields_core_v1_ServiceStatus[] = {
     {"conditions", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP, "type",
      &schema_meta_v1_Condition},
-    {"loadBalancer", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_LoadBalancerStatus},
+    {"loadBalancer", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_LoadBalancerStatus},
 };
 const struct schema_type schema_core_v1_ServiceStatus = {"core.v1.ServiceStatus",
                                                          fields_core_v1_ServiceStatus, 2, false};
@@ -1860,7 +1975,7 @@ const struct schema_type schema_core_v1_SessionAffinityConfig = {
     "core.v1.SessionAffinityConfig", fields_core_v1_SessionAffinityConfig, 1, false};
 
 static const struct schema_field fields_core_v1_SleepAction[] = {
-    {"seconds", SCHEMA_INT64, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"seconds", SCHEMA_INT64, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_SleepAction = {"core.v1.SleepAction",
                                                        fields_core_v1_SleepAction, 1, false};
@@ -1887,8 +2002,8 @@ const struct schema_type schema_core_v1_StorageOSVolumeSource = {
     "core.v1.StorageOSVolumeSource", fields_core_v1_StorageOSVolumeSource, 5, false};
 
 static const struct schema_field fields_core_v1_Sysctl[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"value", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"value", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_Sysctl = {"core.v1.Sysctl", fields_core_v1_Sysctl, 2,
                                                   false};
@@ -1901,12 +2016,14 @@ const struct schema_type schema_core_v1_TCPSocketAction = {
     "core.v1.TCPSocketAction", fields_core_v1_TCPSocketAction, 2, false};
 
 static const struct schema_field fields_core_v1_Taint[] = {
-    {"effect", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"effect", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"timeAdded", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"value", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
-const struct schema_type schema_core_v1_Taint = {"core.v1.Taint", fields_core_v1_Taint, 4, false};
+const struct schema_type schema_core_v1_Taint = {
+    "core.v1.Taint", fields_core_v1_Taint, 4, false,
+    "effect {\"enum\":[\"NoExecute\",\"NoSchedule\",\"PreferNoSchedule\"]}\n"};
 
 static const struct schema_field fields_core_v1_Toleration[] = {
     {"effect", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
@@ -1915,11 +2032,13 @@ static const struct schema_field fields_core_v1_Toleration[] = {
     {"tolerationSeconds", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
     {"value", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
-const struct schema_type schema_core_v1_Toleration = {"core.v1.Toleration",
-                                                      fields_core_v1_Toleration, 5, false};
+const struct schema_type schema_core_v1_Toleration = {
+    "core.v1.Toleration", fields_core_v1_Toleration, 5, false,
+    "effect {\"enum\":[\"NoExecute\",\"NoSchedule\",\"PreferNoSchedule\"]}\n"
+    "operator {\"enum\":[\"Equal\",\"Exists\",\"Gt\",\"Lt\"]}\n"};
 
 static const struct schema_field fields_core_v1_TopologySelectorLabelRequirement[] = {
-    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"values", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC | SCHEMA_REQUIRED, NULL, NULL},
 };
 const struct schema_type schema_core_v1_TopologySelectorLabelRequirement = {
@@ -1936,28 +2055,31 @@ const struct schema_type schema_core_v1_TopologySelectorTerm = {
 static const struct schema_field fields_core_v1_TopologySpreadConstraint[] = {
     {"labelSelector", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_LabelSelector},
     {"matchLabelKeys", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
-    {"maxSkew", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"maxSkew", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"minDomains", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"nodeAffinityPolicy", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"nodeTaintsPolicy", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"topologyKey", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"whenUnsatisfiable", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"topologyKey", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"whenUnsatisfiable", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_TopologySpreadConstraint = {
-    "core.v1.TopologySpreadConstraint", fields_core_v1_TopologySpreadConstraint, 8, false};
+    "core.v1.TopologySpreadConstraint", fields_core_v1_TopologySpreadConstraint, 8, false,
+    "nodeAffinityPolicy {\"enum\":[\"Honor\",\"Ignore\"]}\n"
+    "nodeTaintsPolicy {\"enum\":[\"Honor\",\"Ignore\"]}\n"
+    "whenUnsatisfiable {\"enum\":[\"DoNotSchedule\",\"ScheduleAnyway\"]}\n"};
 
 static const struct schema_field fields_core_v1_TypedLocalObjectReference[] = {
     {"apiGroup", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_TypedLocalObjectReference = {
     "core.v1.TypedLocalObjectReference", fields_core_v1_TypedLocalObjectReference, 3, true};
 
 static const struct schema_field fields_core_v1_TypedObjectReference[] = {
     {"apiGroup", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"namespace", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_core_v1_TypedObjectReference = {
@@ -1985,7 +2107,7 @@ static const struct schema_field fields_core_v1_Volume[] = {
     {"hostPath", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_HostPathVolumeSource},
     {"image", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ImageVolumeSource},
     {"iscsi", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ISCSIVolumeSource},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"nfs", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_NFSVolumeSource},
     {"persistentVolumeClaim", SCHEMA_OBJECT, 0, 0, 0, NULL,
      &schema_core_v1_PersistentVolumeClaimVolumeSource},
@@ -2004,27 +2126,28 @@ const struct schema_type schema_core_v1_Volume = {"core.v1.Volume", fields_core_
                                                   false};
 
 static const struct schema_field fields_core_v1_VolumeDevice[] = {
-    {"devicePath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"devicePath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_VolumeDevice = {"core.v1.VolumeDevice",
                                                         fields_core_v1_VolumeDevice, 2, false};
 
 static const struct schema_field fields_core_v1_VolumeMount[] = {
-    {"mountPath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"mountPath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"mountPropagation", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"recursiveReadOnly", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"subPath", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"subPathExpr", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
-const struct schema_type schema_core_v1_VolumeMount = {"core.v1.VolumeMount",
-                                                       fields_core_v1_VolumeMount, 7, false};
+const struct schema_type schema_core_v1_VolumeMount = {
+    "core.v1.VolumeMount", fields_core_v1_VolumeMount, 7, false,
+    "mountPropagation {\"enum\":[\"Bidirectional\",\"HostToContainer\",\"None\"]}\n"};
 
 static const struct schema_field fields_core_v1_VolumeMountStatus[] = {
-    {"mountPath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"mountPath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"readOnly", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"recursiveReadOnly", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"volumeStatus", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_VolumeStatus},
@@ -2068,16 +2191,16 @@ static const struct schema_field fields_core_v1_VsphereVirtualDiskVolumeSource[]
     {"fsType", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"storagePolicyID", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"storagePolicyName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"volumePath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"volumePath", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_VsphereVirtualDiskVolumeSource = {
     "core.v1.VsphereVirtualDiskVolumeSource", fields_core_v1_VsphereVirtualDiskVolumeSource, 4,
     false};
 
 static const struct schema_field fields_core_v1_WeightedPodAffinityTerm[] = {
-    {"podAffinityTerm", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"podAffinityTerm", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_core_v1_PodAffinityTerm},
-    {"weight", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"weight", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_core_v1_WeightedPodAffinityTerm = {
     "core.v1.WeightedPodAffinityTerm", fields_core_v1_WeightedPodAffinityTerm, 2, false};

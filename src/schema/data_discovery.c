@@ -4,7 +4,8 @@
 
 static const struct schema_field fields_discovery_v1_Endpoint[] = {
     {"addresses", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_SET | SCHEMA_REQUIRED, NULL, NULL},
-    {"conditions", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_discovery_v1_EndpointConditions},
+    {"conditions", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_discovery_v1_EndpointConditions},
     {"deprecatedTopology", SCHEMA_STRING, SCHEMA_MAP, 0, 0, NULL, NULL},
     {"hints", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_discovery_v1_EndpointHints},
     {"hostname", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
@@ -39,29 +40,31 @@ static const struct schema_field fields_discovery_v1_EndpointPort[] = {
     {"protocol", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_discovery_v1_EndpointPort = {
-    "discovery.v1.EndpointPort", fields_discovery_v1_EndpointPort, 4, true};
+    "discovery.v1.EndpointPort", fields_discovery_v1_EndpointPort, 4, true,
+    "protocol {\"enum\":[\"SCTP\",\"TCP\",\"UDP\"]}\n"};
 
 static const struct schema_field fields_discovery_v1_EndpointSlice[] = {
-    {"addressType", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"addressType", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"endpoints", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_discovery_v1_Endpoint},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
     {"ports", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_discovery_v1_EndpointPort},
 };
 const struct schema_type schema_discovery_v1_EndpointSlice = {
-    "discovery.v1.EndpointSlice", fields_discovery_v1_EndpointSlice, 6, false};
+    "discovery.v1.EndpointSlice", fields_discovery_v1_EndpointSlice, 6, false,
+    "addressType {\"enum\":[\"FQDN\",\"IPv4\",\"IPv6\"]}\n"};
 
 static const struct schema_field fields_discovery_v1_ForNode[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_discovery_v1_ForNode = {"discovery.v1.ForNode",
                                                         fields_discovery_v1_ForNode, 1, false};
 
 static const struct schema_field fields_discovery_v1_ForZone[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_discovery_v1_ForZone = {"discovery.v1.ForZone",
                                                         fields_discovery_v1_ForZone, 1, false};

@@ -8,13 +8,14 @@ static const struct schema_field fields_events_v1_Event[] = {
     {"deprecatedCount", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"deprecatedFirstTimestamp", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"deprecatedLastTimestamp", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
-    {"deprecatedSource", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_EventSource},
+    {"deprecatedSource", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_core_v1_EventSource},
     {"eventTime", SCHEMA_MICRO_TIME, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
     {"note", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reason", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"regarding", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ObjectReference},
+    {"regarding", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_core_v1_ObjectReference},
     {"related", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_ObjectReference},
     {"reportingController", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"reportingInstance", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
@@ -25,7 +26,7 @@ const struct schema_type schema_events_v1_Event = {"events.v1.Event", fields_eve
                                                    false};
 
 static const struct schema_field fields_events_v1_EventSeries[] = {
-    {"count", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"count", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"lastObservedTime", SCHEMA_MICRO_TIME, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
 };
 const struct schema_type schema_events_v1_EventSeries = {"events.v1.EventSeries",

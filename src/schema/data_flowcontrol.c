@@ -11,7 +11,7 @@ const struct schema_type schema_flowcontrol_v1_ExemptPriorityLevelConfiguration 
     fields_flowcontrol_v1_ExemptPriorityLevelConfiguration, 2, false};
 
 static const struct schema_field fields_flowcontrol_v1_FlowDistinguisherMethod[] = {
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_flowcontrol_v1_FlowDistinguisherMethod = {
     "flowcontrol.v1.FlowDistinguisherMethod", fields_flowcontrol_v1_FlowDistinguisherMethod, 1,
@@ -20,9 +20,10 @@ const struct schema_type schema_flowcontrol_v1_FlowDistinguisherMethod = {
 static const struct schema_field fields_flowcontrol_v1_FlowSchema[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_flowcontrol_v1_FlowSchemaSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_flowcontrol_v1_FlowSchemaStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_flowcontrol_v1_FlowSchemaSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_flowcontrol_v1_FlowSchemaStatus},
 };
 const struct schema_type schema_flowcontrol_v1_FlowSchema = {
     "flowcontrol.v1.FlowSchema", fields_flowcontrol_v1_FlowSchema, 5, false};
@@ -40,8 +41,8 @@ const struct schema_type schema_flowcontrol_v1_FlowSchemaCondition = {
 static const struct schema_field fields_flowcontrol_v1_FlowSchemaSpec[] = {
     {"distinguisherMethod", SCHEMA_OBJECT, 0, 0, 0, NULL,
      &schema_flowcontrol_v1_FlowDistinguisherMethod},
-    {"matchingPrecedence", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"priorityLevelConfiguration", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"matchingPrecedence", SCHEMA_INT32, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"priorityLevelConfiguration", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_flowcontrol_v1_PriorityLevelConfigurationReference},
     {"rules", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_flowcontrol_v1_PolicyRulesWithSubjects},
@@ -57,22 +58,25 @@ const struct schema_type schema_flowcontrol_v1_FlowSchemaStatus = {
     "flowcontrol.v1.FlowSchemaStatus", fields_flowcontrol_v1_FlowSchemaStatus, 1, false};
 
 static const struct schema_field fields_flowcontrol_v1_GroupSubject[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_flowcontrol_v1_GroupSubject = {
     "flowcontrol.v1.GroupSubject", fields_flowcontrol_v1_GroupSubject, 1, false};
 
 static const struct schema_field fields_flowcontrol_v1_LimitResponse[] = {
     {"queuing", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_flowcontrol_v1_QueuingConfiguration},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_flowcontrol_v1_LimitResponse = {
-    "flowcontrol.v1.LimitResponse", fields_flowcontrol_v1_LimitResponse, 2, false};
+    "flowcontrol.v1.LimitResponse", fields_flowcontrol_v1_LimitResponse, 2, false,
+    " {\"x-kubernetes-unions\":[{\"discriminator\":\"type\",\"fields-to-discriminateBy\":{"
+    "\"queuing\":\"Queuing\"}}]}\n"};
 
 static const struct schema_field fields_flowcontrol_v1_LimitedPriorityLevelConfiguration[] = {
     {"borrowingLimitPercent", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
     {"lendablePercent", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"limitResponse", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_flowcontrol_v1_LimitResponse},
+    {"limitResponse", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_flowcontrol_v1_LimitResponse},
     {"nominalConcurrencyShares", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_flowcontrol_v1_LimitedPriorityLevelConfiguration = {
@@ -102,9 +106,10 @@ const struct schema_type schema_flowcontrol_v1_PolicyRulesWithSubjects = {
 static const struct schema_field fields_flowcontrol_v1_PriorityLevelConfiguration[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_flowcontrol_v1_PriorityLevelConfigurationSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL,
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_flowcontrol_v1_PriorityLevelConfigurationSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
      &schema_flowcontrol_v1_PriorityLevelConfigurationStatus},
 };
 const struct schema_type schema_flowcontrol_v1_PriorityLevelConfiguration = {
@@ -123,7 +128,7 @@ const struct schema_type schema_flowcontrol_v1_PriorityLevelConfigurationConditi
     fields_flowcontrol_v1_PriorityLevelConfigurationCondition, 5, false};
 
 static const struct schema_field fields_flowcontrol_v1_PriorityLevelConfigurationReference[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_flowcontrol_v1_PriorityLevelConfigurationReference = {
     "flowcontrol.v1.PriorityLevelConfigurationReference",
@@ -134,11 +139,13 @@ static const struct schema_field fields_flowcontrol_v1_PriorityLevelConfiguratio
      &schema_flowcontrol_v1_ExemptPriorityLevelConfiguration},
     {"limited", SCHEMA_OBJECT, 0, 0, 0, NULL,
      &schema_flowcontrol_v1_LimitedPriorityLevelConfiguration},
-    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"type", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_flowcontrol_v1_PriorityLevelConfigurationSpec = {
     "flowcontrol.v1.PriorityLevelConfigurationSpec",
-    fields_flowcontrol_v1_PriorityLevelConfigurationSpec, 3, false};
+    fields_flowcontrol_v1_PriorityLevelConfigurationSpec, 3, false,
+    " {\"x-kubernetes-unions\":[{\"discriminator\":\"type\",\"fields-to-discriminateBy\":{"
+    "\"exempt\":\"Exempt\",\"limited\":\"Limited\"}}]}\n"};
 
 static const struct schema_field fields_flowcontrol_v1_PriorityLevelConfigurationStatus[] = {
     {"conditions", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP, "type",
@@ -149,9 +156,9 @@ const struct schema_type schema_flowcontrol_v1_PriorityLevelConfigurationStatus 
     fields_flowcontrol_v1_PriorityLevelConfigurationStatus, 1, false};
 
 static const struct schema_field fields_flowcontrol_v1_QueuingConfiguration[] = {
-    {"handSize", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"queueLengthLimit", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"queues", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
+    {"handSize", SCHEMA_INT32, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"queueLengthLimit", SCHEMA_INT32, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"queues", SCHEMA_INT32, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_flowcontrol_v1_QueuingConfiguration = {
     "flowcontrol.v1.QueuingConfiguration", fields_flowcontrol_v1_QueuingConfiguration, 3, false};
@@ -167,23 +174,25 @@ const struct schema_type schema_flowcontrol_v1_ResourcePolicyRule = {
     "flowcontrol.v1.ResourcePolicyRule", fields_flowcontrol_v1_ResourcePolicyRule, 5, false};
 
 static const struct schema_field fields_flowcontrol_v1_ServiceAccountSubject[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"namespace", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"namespace", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_flowcontrol_v1_ServiceAccountSubject = {
     "flowcontrol.v1.ServiceAccountSubject", fields_flowcontrol_v1_ServiceAccountSubject, 2, false};
 
 static const struct schema_field fields_flowcontrol_v1_Subject[] = {
     {"group", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_flowcontrol_v1_GroupSubject},
-    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"serviceAccount", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_flowcontrol_v1_ServiceAccountSubject},
     {"user", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_flowcontrol_v1_UserSubject},
 };
-const struct schema_type schema_flowcontrol_v1_Subject = {"flowcontrol.v1.Subject",
-                                                          fields_flowcontrol_v1_Subject, 4, false};
+const struct schema_type schema_flowcontrol_v1_Subject = {
+    "flowcontrol.v1.Subject", fields_flowcontrol_v1_Subject, 4, false,
+    " {\"x-kubernetes-unions\":[{\"discriminator\":\"kind\",\"fields-to-discriminateBy\":{"
+    "\"group\":\"Group\",\"serviceAccount\":\"ServiceAccount\",\"user\":\"User\"}}]}\n"};
 
 static const struct schema_field fields_flowcontrol_v1_UserSubject[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_flowcontrol_v1_UserSubject = {
     "flowcontrol.v1.UserSubject", fields_flowcontrol_v1_UserSubject, 1, false};

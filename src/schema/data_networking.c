@@ -3,12 +3,14 @@
 #include "schema/data.h"
 
 static const struct schema_field fields_networking_v1_HTTPIngressPath[] = {
-    {"backend", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_networking_v1_IngressBackend},
+    {"backend", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_networking_v1_IngressBackend},
     {"path", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"pathType", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
 };
 const struct schema_type schema_networking_v1_HTTPIngressPath = {
-    "networking.v1.HTTPIngressPath", fields_networking_v1_HTTPIngressPath, 3, false};
+    "networking.v1.HTTPIngressPath", fields_networking_v1_HTTPIngressPath, 3, false,
+    "pathType {\"enum\":[\"Exact\",\"ImplementationSpecific\",\"Prefix\"]}\n"};
 
 static const struct schema_field fields_networking_v1_HTTPIngressRuleValue[] = {
     {"paths", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC | SCHEMA_REQUIRED, NULL,
@@ -20,8 +22,9 @@ const struct schema_type schema_networking_v1_HTTPIngressRuleValue = {
 static const struct schema_field fields_networking_v1_IPAddress[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_networking_v1_IPAddressSpec},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_networking_v1_IPAddressSpec},
 };
 const struct schema_type schema_networking_v1_IPAddress = {
     "networking.v1.IPAddress", fields_networking_v1_IPAddress, 4, false};
@@ -34,7 +37,7 @@ const struct schema_type schema_networking_v1_IPAddressSpec = {
     "networking.v1.IPAddressSpec", fields_networking_v1_IPAddressSpec, 1, false};
 
 static const struct schema_field fields_networking_v1_IPBlock[] = {
-    {"cidr", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"cidr", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"except", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
 };
 const struct schema_type schema_networking_v1_IPBlock = {"networking.v1.IPBlock",
@@ -43,9 +46,9 @@ const struct schema_type schema_networking_v1_IPBlock = {"networking.v1.IPBlock"
 static const struct schema_field fields_networking_v1_Ingress[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_networking_v1_IngressSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_networking_v1_IngressStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_networking_v1_IngressSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_networking_v1_IngressStatus},
 };
 const struct schema_type schema_networking_v1_Ingress = {"networking.v1.Ingress",
                                                          fields_networking_v1_Ingress, 5, false};
@@ -60,16 +63,17 @@ const struct schema_type schema_networking_v1_IngressBackend = {
 static const struct schema_field fields_networking_v1_IngressClass[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_networking_v1_IngressClassSpec},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_networking_v1_IngressClassSpec},
 };
 const struct schema_type schema_networking_v1_IngressClass = {
     "networking.v1.IngressClass", fields_networking_v1_IngressClass, 4, false};
 
 static const struct schema_field fields_networking_v1_IngressClassParametersReference[] = {
     {"apiGroup", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"namespace", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"scope", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
@@ -105,11 +109,12 @@ const struct schema_type schema_networking_v1_IngressLoadBalancerStatus = {
 
 static const struct schema_field fields_networking_v1_IngressPortStatus[] = {
     {"error", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"port", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"protocol", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"port", SCHEMA_INT32, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"protocol", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_networking_v1_IngressPortStatus = {
-    "networking.v1.IngressPortStatus", fields_networking_v1_IngressPortStatus, 3, false};
+    "networking.v1.IngressPortStatus", fields_networking_v1_IngressPortStatus, 3, false,
+    "protocol {\"enum\":[\"SCTP\",\"TCP\",\"UDP\"]}\n"};
 
 static const struct schema_field fields_networking_v1_IngressRule[] = {
     {"host", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
@@ -119,8 +124,9 @@ const struct schema_type schema_networking_v1_IngressRule = {
     "networking.v1.IngressRule", fields_networking_v1_IngressRule, 2, false};
 
 static const struct schema_field fields_networking_v1_IngressServiceBackend[] = {
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"port", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_networking_v1_ServiceBackendPort},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"port", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_networking_v1_ServiceBackendPort},
 };
 const struct schema_type schema_networking_v1_IngressServiceBackend = {
     "networking.v1.IngressServiceBackend", fields_networking_v1_IngressServiceBackend, 2, false};
@@ -137,7 +143,8 @@ const struct schema_type schema_networking_v1_IngressSpec = {
     "networking.v1.IngressSpec", fields_networking_v1_IngressSpec, 4, false};
 
 static const struct schema_field fields_networking_v1_IngressStatus[] = {
-    {"loadBalancer", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_networking_v1_IngressLoadBalancerStatus},
+    {"loadBalancer", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_networking_v1_IngressLoadBalancerStatus},
 };
 const struct schema_type schema_networking_v1_IngressStatus = {
     "networking.v1.IngressStatus", fields_networking_v1_IngressStatus, 1, false};
@@ -152,8 +159,9 @@ const struct schema_type schema_networking_v1_IngressTLS = {
 static const struct schema_field fields_networking_v1_NetworkPolicy[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_networking_v1_NetworkPolicySpec},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_networking_v1_NetworkPolicySpec},
 };
 const struct schema_type schema_networking_v1_NetworkPolicy = {
     "networking.v1.NetworkPolicy", fields_networking_v1_NetworkPolicy, 4, false};
@@ -192,18 +200,20 @@ static const struct schema_field fields_networking_v1_NetworkPolicyPort[] = {
     {"protocol", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_networking_v1_NetworkPolicyPort = {
-    "networking.v1.NetworkPolicyPort", fields_networking_v1_NetworkPolicyPort, 3, false};
+    "networking.v1.NetworkPolicyPort", fields_networking_v1_NetworkPolicyPort, 3, false,
+    "protocol {\"enum\":[\"SCTP\",\"TCP\",\"UDP\"]}\n"};
 
 static const struct schema_field fields_networking_v1_NetworkPolicySpec[] = {
     {"egress", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_networking_v1_NetworkPolicyEgressRule},
     {"ingress", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_networking_v1_NetworkPolicyIngressRule},
-    {"podSelector", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_LabelSelector},
+    {"podSelector", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_LabelSelector},
     {"policyTypes", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
 };
 const struct schema_type schema_networking_v1_NetworkPolicySpec = {
-    "networking.v1.NetworkPolicySpec", fields_networking_v1_NetworkPolicySpec, 4, false};
+    "networking.v1.NetworkPolicySpec", fields_networking_v1_NetworkPolicySpec, 4, false,
+    "policyTypes {\"enum\":[\"Egress\",\"Ingress\"]}\n"};
 
 static const struct schema_field fields_networking_v1_ParentReference[] = {
     {"group", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
@@ -224,9 +234,10 @@ const struct schema_type schema_networking_v1_ServiceBackendPort = {
 static const struct schema_field fields_networking_v1_ServiceCIDR[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_networking_v1_ServiceCIDRSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_networking_v1_ServiceCIDRStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_networking_v1_ServiceCIDRSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_networking_v1_ServiceCIDRStatus},
 };
 const struct schema_type schema_networking_v1_ServiceCIDR = {
     "networking.v1.ServiceCIDR", fields_networking_v1_ServiceCIDR, 5, false};

@@ -10,9 +10,9 @@ const struct schema_type schema_node_v1_Overhead = {"node.v1.Overhead", fields_n
 
 static const struct schema_field fields_node_v1_RuntimeClass[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"handler", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"handler", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
     {"overhead", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_node_v1_Overhead},
     {"scheduling", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_node_v1_Scheduling},
 };

@@ -6,7 +6,7 @@ static const struct schema_field fields_policy_v1_Eviction[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"deleteOptions", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_DeleteOptions},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
 };
 const struct schema_type schema_policy_v1_Eviction = {"policy.v1.Eviction",
                                                       fields_policy_v1_Eviction, 4, false};
@@ -14,9 +14,11 @@ const struct schema_type schema_policy_v1_Eviction = {"policy.v1.Eviction",
 static const struct schema_field fields_policy_v1_PodDisruptionBudget[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_policy_v1_PodDisruptionBudgetSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_policy_v1_PodDisruptionBudgetStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_policy_v1_PodDisruptionBudgetSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_policy_v1_PodDisruptionBudgetStatus},
 };
 const struct schema_type schema_policy_v1_PodDisruptionBudget = {
     "policy.v1.PodDisruptionBudget", fields_policy_v1_PodDisruptionBudget, 5, false};
@@ -28,16 +30,17 @@ static const struct schema_field fields_policy_v1_PodDisruptionBudgetSpec[] = {
     {"unhealthyPodEvictionPolicy", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_policy_v1_PodDisruptionBudgetSpec = {
-    "policy.v1.PodDisruptionBudgetSpec", fields_policy_v1_PodDisruptionBudgetSpec, 4, false};
+    "policy.v1.PodDisruptionBudgetSpec", fields_policy_v1_PodDisruptionBudgetSpec, 4, false,
+    "unhealthyPodEvictionPolicy {\"enum\":[\"AlwaysAllow\",\"IfHealthyBudget\"]}\n"};
 
 static const struct schema_field fields_policy_v1_PodDisruptionBudgetStatus[] = {
     {"conditions", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_PATCH_MERGE | SCHEMA_LIST_MAP, "type",
      &schema_meta_v1_Condition},
-    {"currentHealthy", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"desiredHealthy", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
+    {"currentHealthy", SCHEMA_INT32, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"desiredHealthy", SCHEMA_INT32, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"disruptedPods", SCHEMA_TIME, SCHEMA_MAP, 0, 0, NULL, NULL},
-    {"disruptionsAllowed", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
-    {"expectedPods", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
+    {"disruptionsAllowed", SCHEMA_INT32, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"expectedPods", SCHEMA_INT32, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"observedGeneration", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_policy_v1_PodDisruptionBudgetStatus = {

@@ -13,7 +13,7 @@ static const struct schema_field fields_rbac_v1_ClusterRole[] = {
     {"aggregationRule", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_rbac_v1_AggregationRule},
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
     {"rules", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, &schema_rbac_v1_PolicyRule},
 };
 const struct schema_type schema_rbac_v1_ClusterRole = {"rbac.v1.ClusterRole",
@@ -22,8 +22,9 @@ const struct schema_type schema_rbac_v1_ClusterRole = {"rbac.v1.ClusterRole",
 static const struct schema_field fields_rbac_v1_ClusterRoleBinding[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"roleRef", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_rbac_v1_RoleRef},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"roleRef", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_rbac_v1_RoleRef},
     {"subjects", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, &schema_rbac_v1_Subject},
 };
 const struct schema_type schema_rbac_v1_ClusterRoleBinding = {
@@ -42,7 +43,7 @@ const struct schema_type schema_rbac_v1_PolicyRule = {"rbac.v1.PolicyRule",
 static const struct schema_field fields_rbac_v1_Role[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
     {"rules", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, &schema_rbac_v1_PolicyRule},
 };
 const struct schema_type schema_rbac_v1_Role = {"rbac.v1.Role", fields_rbac_v1_Role, 4, false};
@@ -50,25 +51,26 @@ const struct schema_type schema_rbac_v1_Role = {"rbac.v1.Role", fields_rbac_v1_R
 static const struct schema_field fields_rbac_v1_RoleBinding[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"roleRef", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_rbac_v1_RoleRef},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"roleRef", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_rbac_v1_RoleRef},
     {"subjects", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, &schema_rbac_v1_Subject},
 };
 const struct schema_type schema_rbac_v1_RoleBinding = {"rbac.v1.RoleBinding",
                                                        fields_rbac_v1_RoleBinding, 5, false};
 
 static const struct schema_field fields_rbac_v1_RoleRef[] = {
-    {"apiGroup", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"apiGroup", SCHEMA_STRING, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_rbac_v1_RoleRef = {"rbac.v1.RoleRef", fields_rbac_v1_RoleRef, 3,
                                                    true};
 
 static const struct schema_field fields_rbac_v1_Subject[] = {
     {"apiGroup", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"kind", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"namespace", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_rbac_v1_Subject = {"rbac.v1.Subject", fields_rbac_v1_Subject, 4,

@@ -6,25 +6,27 @@ static const struct schema_field fields_resource_v1_AllocatedDeviceStatus[] = {
     {"conditions", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_MAP, "type",
      &schema_meta_v1_Condition},
     {"data", SCHEMA_ANY, 0, 0, 0, NULL, NULL},
-    {"device", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"driver", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"device", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"driver", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"networkData", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_resource_v1_NetworkDeviceData},
-    {"pool", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"pool", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"shareID", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_resource_v1_AllocatedDeviceStatus = {
-    "resource.v1.AllocatedDeviceStatus", fields_resource_v1_AllocatedDeviceStatus, 7, false};
+    "resource.v1.AllocatedDeviceStatus", fields_resource_v1_AllocatedDeviceStatus, 7, false,
+    "data {\"$ref\":\"pkg.runtime.RawExtension\"}\n"};
 
 static const struct schema_field fields_resource_v1_AllocationResult[] = {
     {"allocationTimestamp", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
-    {"devices", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_resource_v1_DeviceAllocationResult},
+    {"devices", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_resource_v1_DeviceAllocationResult},
     {"nodeSelector", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_NodeSelector},
 };
 const struct schema_type schema_resource_v1_AllocationResult = {
     "resource.v1.AllocationResult", fields_resource_v1_AllocationResult, 3, false};
 
 static const struct schema_field fields_resource_v1_CELDeviceSelector[] = {
-    {"expression", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"expression", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_resource_v1_CELDeviceSelector = {
     "resource.v1.CELDeviceSelector", fields_resource_v1_CELDeviceSelector, 1, false};
@@ -60,7 +62,7 @@ const struct schema_type schema_resource_v1_Counter = {"resource.v1.Counter",
 
 static const struct schema_field fields_resource_v1_CounterSet[] = {
     {"counters", SCHEMA_OBJECT, SCHEMA_MAP, 0, SCHEMA_REQUIRED, NULL, &schema_resource_v1_Counter},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_resource_v1_CounterSet = {"resource.v1.CounterSet",
                                                           fields_resource_v1_CounterSet, 2, false};
@@ -75,7 +77,7 @@ static const struct schema_field fields_resource_v1_Device[] = {
     {"capacity", SCHEMA_OBJECT, SCHEMA_MAP, 0, 0, NULL, &schema_resource_v1_DeviceCapacity},
     {"consumesCounters", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_resource_v1_DeviceCounterConsumption},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"nodeAllocatableResourceMappings", SCHEMA_OBJECT, SCHEMA_MAP, 0, 0, NULL,
      &schema_resource_v1_NodeAllocatableResourceMapping},
     {"nodeName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
@@ -89,11 +91,11 @@ const struct schema_type schema_resource_v1_Device = {"resource.v1.Device",
 static const struct schema_field fields_resource_v1_DeviceAllocationConfiguration[] = {
     {"opaque", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_resource_v1_OpaqueDeviceConfiguration},
     {"requests", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
-    {"source", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"source", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_resource_v1_DeviceAllocationConfiguration = {
     "resource.v1.DeviceAllocationConfiguration", fields_resource_v1_DeviceAllocationConfiguration,
-    3, false};
+    3, false, "source {\"enum\":[\"FromClaim\",\"FromClass\"]}\n"};
 
 static const struct schema_field fields_resource_v1_DeviceAllocationResult[] = {
     {"config", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
@@ -145,8 +147,9 @@ const struct schema_type schema_resource_v1_DeviceClaimConfiguration = {
 static const struct schema_field fields_resource_v1_DeviceClass[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_resource_v1_DeviceClassSpec},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_resource_v1_DeviceClassSpec},
 };
 const struct schema_type schema_resource_v1_DeviceClass = {
     "resource.v1.DeviceClass", fields_resource_v1_DeviceClass, 4, false};
@@ -176,7 +179,7 @@ const struct schema_type schema_resource_v1_DeviceConstraint = {
     "resource.v1.DeviceConstraint", fields_resource_v1_DeviceConstraint, 3, false};
 
 static const struct schema_field fields_resource_v1_DeviceCounterConsumption[] = {
-    {"counterSet", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"counterSet", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"counters", SCHEMA_OBJECT, SCHEMA_MAP, 0, SCHEMA_REQUIRED, NULL, &schema_resource_v1_Counter},
 };
 const struct schema_type schema_resource_v1_DeviceCounterConsumption = {
@@ -186,7 +189,7 @@ static const struct schema_field fields_resource_v1_DeviceRequest[] = {
     {"exactly", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_resource_v1_ExactDeviceRequest},
     {"firstAvailable", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_resource_v1_DeviceSubRequest},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_resource_v1_DeviceRequest = {
     "resource.v1.DeviceRequest", fields_resource_v1_DeviceRequest, 3, false};
@@ -196,10 +199,10 @@ static const struct schema_field fields_resource_v1_DeviceRequestAllocationResul
     {"bindingConditions", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
     {"bindingFailureConditions", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
     {"consumedCapacity", SCHEMA_QUANTITY, SCHEMA_MAP, 0, 0, NULL, NULL},
-    {"device", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"driver", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"pool", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"request", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"device", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"driver", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"pool", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"request", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"shareID", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"tolerations", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_resource_v1_DeviceToleration},
@@ -218,24 +221,26 @@ static const struct schema_field fields_resource_v1_DeviceSubRequest[] = {
     {"allocationMode", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"capacity", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_resource_v1_CapacityRequirements},
     {"count", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
-    {"deviceClassName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"deviceClassName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"selectors", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_resource_v1_DeviceSelector},
     {"tolerations", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_resource_v1_DeviceToleration},
 };
 const struct schema_type schema_resource_v1_DeviceSubRequest = {
-    "resource.v1.DeviceSubRequest", fields_resource_v1_DeviceSubRequest, 7, false};
+    "resource.v1.DeviceSubRequest", fields_resource_v1_DeviceSubRequest, 7, false,
+    "allocationMode {\"enum\":[\"All\",\"ExactCount\"]}\n"};
 
 static const struct schema_field fields_resource_v1_DeviceTaint[] = {
-    {"effect", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"effect", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"key", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"timeAdded", SCHEMA_TIME, 0, 0, 0, NULL, NULL},
     {"value", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_resource_v1_DeviceTaint = {
-    "resource.v1.DeviceTaint", fields_resource_v1_DeviceTaint, 4, false};
+    "resource.v1.DeviceTaint", fields_resource_v1_DeviceTaint, 4, false,
+    "effect {\"enum\":[\"NoExecute\",\"NoSchedule\",\"None\"]}\n"};
 
 static const struct schema_field fields_resource_v1_DeviceToleration[] = {
     {"effect", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
@@ -245,21 +250,24 @@ static const struct schema_field fields_resource_v1_DeviceToleration[] = {
     {"value", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_resource_v1_DeviceToleration = {
-    "resource.v1.DeviceToleration", fields_resource_v1_DeviceToleration, 5, false};
+    "resource.v1.DeviceToleration", fields_resource_v1_DeviceToleration, 5, false,
+    "effect {\"enum\":[\"NoExecute\",\"NoSchedule\",\"None\"]}\n"
+    "operator {\"default\":\"Equal\",\"enum\":[\"Equal\",\"Exists\"]}\n"};
 
 static const struct schema_field fields_resource_v1_ExactDeviceRequest[] = {
     {"adminAccess", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"allocationMode", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"capacity", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_resource_v1_CapacityRequirements},
     {"count", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
-    {"deviceClassName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"deviceClassName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"selectors", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_resource_v1_DeviceSelector},
     {"tolerations", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_resource_v1_DeviceToleration},
 };
 const struct schema_type schema_resource_v1_ExactDeviceRequest = {
-    "resource.v1.ExactDeviceRequest", fields_resource_v1_ExactDeviceRequest, 7, false};
+    "resource.v1.ExactDeviceRequest", fields_resource_v1_ExactDeviceRequest, 7, false,
+    "allocationMode {\"enum\":[\"All\",\"ExactCount\"]}\n"};
 
 static const struct schema_field fields_resource_v1_NetworkDeviceData[] = {
     {"hardwareAddress", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
@@ -278,35 +286,37 @@ const struct schema_type schema_resource_v1_NodeAllocatableResourceMapping = {
     2, false};
 
 static const struct schema_field fields_resource_v1_OpaqueDeviceConfiguration[] = {
-    {"driver", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"driver", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"parameters", SCHEMA_ANY, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
 };
 const struct schema_type schema_resource_v1_OpaqueDeviceConfiguration = {
-    "resource.v1.OpaqueDeviceConfiguration", fields_resource_v1_OpaqueDeviceConfiguration, 2,
-    false};
+    "resource.v1.OpaqueDeviceConfiguration", fields_resource_v1_OpaqueDeviceConfiguration, 2, false,
+    "parameters {\"$ref\":\"pkg.runtime.RawExtension\"}\n"};
 
 static const struct schema_field fields_resource_v1_ResourceClaim[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_resource_v1_ResourceClaimSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_resource_v1_ResourceClaimStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_resource_v1_ResourceClaimSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_resource_v1_ResourceClaimStatus},
 };
 const struct schema_type schema_resource_v1_ResourceClaim = {
     "resource.v1.ResourceClaim", fields_resource_v1_ResourceClaim, 5, false};
 
 static const struct schema_field fields_resource_v1_ResourceClaimConsumerReference[] = {
     {"apiGroup", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"resource", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"uid", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"resource", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"uid", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_resource_v1_ResourceClaimConsumerReference = {
     "resource.v1.ResourceClaimConsumerReference", fields_resource_v1_ResourceClaimConsumerReference,
     4, false};
 
 static const struct schema_field fields_resource_v1_ResourceClaimSpec[] = {
-    {"devices", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_resource_v1_DeviceClaim},
+    {"devices", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_resource_v1_DeviceClaim},
 };
 const struct schema_type schema_resource_v1_ResourceClaimSpec = {
     "resource.v1.ResourceClaimSpec", fields_resource_v1_ResourceClaimSpec, 1, false};
@@ -324,25 +334,26 @@ const struct schema_type schema_resource_v1_ResourceClaimStatus = {
 static const struct schema_field fields_resource_v1_ResourceClaimTemplate[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_resource_v1_ResourceClaimTemplateSpec},
 };
 const struct schema_type schema_resource_v1_ResourceClaimTemplate = {
     "resource.v1.ResourceClaimTemplate", fields_resource_v1_ResourceClaimTemplate, 4, false};
 
 static const struct schema_field fields_resource_v1_ResourceClaimTemplateSpec[] = {
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_resource_v1_ResourceClaimSpec},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_resource_v1_ResourceClaimSpec},
 };
 const struct schema_type schema_resource_v1_ResourceClaimTemplateSpec = {
     "resource.v1.ResourceClaimTemplateSpec", fields_resource_v1_ResourceClaimTemplateSpec, 2,
     false};
 
 static const struct schema_field fields_resource_v1_ResourcePool[] = {
-    {"generation", SCHEMA_INT64, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"resourceSliceCount", SCHEMA_INT64, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"generation", SCHEMA_INT64, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"resourceSliceCount", SCHEMA_INT64, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_resource_v1_ResourcePool = {
     "resource.v1.ResourcePool", fields_resource_v1_ResourcePool, 3, false};
@@ -350,8 +361,9 @@ const struct schema_type schema_resource_v1_ResourcePool = {
 static const struct schema_field fields_resource_v1_ResourceSlice[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_resource_v1_ResourceSliceSpec},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_resource_v1_ResourceSliceSpec},
 };
 const struct schema_type schema_resource_v1_ResourceSlice = {
     "resource.v1.ResourceSlice", fields_resource_v1_ResourceSlice, 4, false};
@@ -360,11 +372,12 @@ static const struct schema_field fields_resource_v1_ResourceSliceSpec[] = {
     {"allNodes", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"devices", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_resource_v1_Device},
-    {"driver", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"driver", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"nodeName", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"nodeSelector", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_core_v1_NodeSelector},
     {"perDeviceNodeSelection", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
-    {"pool", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_resource_v1_ResourcePool},
+    {"pool", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_resource_v1_ResourcePool},
     {"sharedCounters", SCHEMA_OBJECT, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL,
      &schema_resource_v1_CounterSet},
 };

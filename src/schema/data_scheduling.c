@@ -7,9 +7,10 @@ static const struct schema_field fields_scheduling_v1_PriorityClass[] = {
     {"description", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"globalDefault", SCHEMA_BOOL, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
     {"preemptionPolicy", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"value", SCHEMA_INT32, 0, 0, 0, NULL, NULL},
+    {"value", SCHEMA_INT32, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_scheduling_v1_PriorityClass = {
-    "scheduling.v1.PriorityClass", fields_scheduling_v1_PriorityClass, 7, false};
+    "scheduling.v1.PriorityClass", fields_scheduling_v1_PriorityClass, 7, false,
+    "preemptionPolicy {\"enum\":[\"Never\",\"PreemptLowerPriority\"]}\n"};

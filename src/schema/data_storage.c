@@ -5,8 +5,9 @@
 static const struct schema_field fields_storage_v1_CSIDriver[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_storage_v1_CSIDriverSpec},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_storage_v1_CSIDriverSpec},
 };
 const struct schema_type schema_storage_v1_CSIDriver = {"storage.v1.CSIDriver",
                                                         fields_storage_v1_CSIDriver, 4, false};
@@ -31,16 +32,17 @@ const struct schema_type schema_storage_v1_CSIDriverSpec = {
 static const struct schema_field fields_storage_v1_CSINode[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_storage_v1_CSINodeSpec},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_storage_v1_CSINodeSpec},
 };
 const struct schema_type schema_storage_v1_CSINode = {"storage.v1.CSINode",
                                                       fields_storage_v1_CSINode, 4, false};
 
 static const struct schema_field fields_storage_v1_CSINodeDriver[] = {
     {"allocatable", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_storage_v1_VolumeNodeResources},
-    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"nodeID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"name", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"nodeID", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"topologyKeys", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
 };
 const struct schema_type schema_storage_v1_CSINodeDriver = {
@@ -59,9 +61,9 @@ static const struct schema_field fields_storage_v1_CSIStorageCapacity[] = {
     {"capacity", SCHEMA_QUANTITY, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"maximumVolumeSize", SCHEMA_QUANTITY, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
     {"nodeTopology", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_LabelSelector},
-    {"storageClassName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"storageClassName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
 };
 const struct schema_type schema_storage_v1_CSIStorageCapacity = {
     "storage.v1.CSIStorageCapacity", fields_storage_v1_CSIStorageCapacity, 7, false};
@@ -72,18 +74,20 @@ static const struct schema_field fields_storage_v1_StorageClass[] = {
      &schema_core_v1_TopologySelectorTerm},
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
     {"mountOptions", SCHEMA_STRING, SCHEMA_LIST, 0, SCHEMA_LIST_ATOMIC, NULL, NULL},
     {"parameters", SCHEMA_STRING, SCHEMA_MAP, 0, 0, NULL, NULL},
-    {"provisioner", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"provisioner", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"reclaimPolicy", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"volumeBindingMode", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_storage_v1_StorageClass = {
-    "storage.v1.StorageClass", fields_storage_v1_StorageClass, 10, false};
+    "storage.v1.StorageClass", fields_storage_v1_StorageClass, 10, false,
+    "reclaimPolicy {\"enum\":[\"Delete\",\"Recycle\",\"Retain\"]}\n"
+    "volumeBindingMode {\"enum\":[\"Immediate\",\"WaitForFirstConsumer\"]}\n"};
 
 static const struct schema_field fields_storage_v1_TokenRequest[] = {
-    {"audience", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"audience", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"expirationSeconds", SCHEMA_INT64, 0, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_storage_v1_TokenRequest = {
@@ -92,9 +96,11 @@ const struct schema_type schema_storage_v1_TokenRequest = {
 static const struct schema_field fields_storage_v1_VolumeAttachment[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
-    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL, &schema_storage_v1_VolumeAttachmentSpec},
-    {"status", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_storage_v1_VolumeAttachmentStatus},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
+    {"spec", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_storage_v1_VolumeAttachmentSpec},
+    {"status", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL,
+     &schema_storage_v1_VolumeAttachmentStatus},
 };
 const struct schema_type schema_storage_v1_VolumeAttachment = {
     "storage.v1.VolumeAttachment", fields_storage_v1_VolumeAttachment, 5, false};
@@ -107,9 +113,9 @@ const struct schema_type schema_storage_v1_VolumeAttachmentSource = {
     "storage.v1.VolumeAttachmentSource", fields_storage_v1_VolumeAttachmentSource, 2, false};
 
 static const struct schema_field fields_storage_v1_VolumeAttachmentSpec[] = {
-    {"attacher", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"nodeName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
-    {"source", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED, NULL,
+    {"attacher", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"nodeName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
+    {"source", SCHEMA_OBJECT, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL,
      &schema_storage_v1_VolumeAttachmentSource},
 };
 const struct schema_type schema_storage_v1_VolumeAttachmentSpec = {
@@ -117,7 +123,7 @@ const struct schema_type schema_storage_v1_VolumeAttachmentSpec = {
 
 static const struct schema_field fields_storage_v1_VolumeAttachmentStatus[] = {
     {"attachError", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_storage_v1_VolumeError},
-    {"attached", SCHEMA_BOOL, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"attached", SCHEMA_BOOL, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"attachmentMetadata", SCHEMA_STRING, SCHEMA_MAP, 0, 0, NULL, NULL},
     {"detachError", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_storage_v1_VolumeError},
 };
@@ -126,9 +132,9 @@ const struct schema_type schema_storage_v1_VolumeAttachmentStatus = {
 
 static const struct schema_field fields_storage_v1_VolumeAttributesClass[] = {
     {"apiVersion", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"driverName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED, NULL, NULL},
+    {"driverName", SCHEMA_STRING, 0, 0, SCHEMA_REQUIRED | SCHEMA_DEFAULT_ZERO, NULL, NULL},
     {"kind", SCHEMA_STRING, 0, 0, 0, NULL, NULL},
-    {"metadata", SCHEMA_OBJECT, 0, 0, 0, NULL, &schema_meta_v1_ObjectMeta},
+    {"metadata", SCHEMA_OBJECT, 0, 0, SCHEMA_DEFAULT_ZERO, NULL, &schema_meta_v1_ObjectMeta},
     {"parameters", SCHEMA_STRING, SCHEMA_MAP, 0, 0, NULL, NULL},
 };
 const struct schema_type schema_storage_v1_VolumeAttributesClass = {

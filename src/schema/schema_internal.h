@@ -31,13 +31,14 @@ enum schema_flag {
     SCHEMA_LIST_MAP = 32, // items told apart by all of `keys`
     SCHEMA_MAP_ATOMIC = 64,
     SCHEMA_REQUIRED = 128,
+    SCHEMA_DEFAULT_ZERO = 256, // OpenAPI v3 names its zero value as default
 };
 
 struct schema_field {
     const char *name;
     uint8_t scalar;       // enum schema_scalar, of the innermost value
     uint8_t outer, inner; // enum schema_shape or 0: a map of lists of strings is MAP, LIST, STRING
-    uint8_t flags;        // enum schema_flag
+    uint16_t flags;       // enum schema_flag
     const char *keys;     // "containerPort protocol"; the first is the strategic merge key
     const struct schema_type *type; // of SCHEMA_OBJECT
 };
@@ -47,6 +48,9 @@ struct schema_type {
     const struct schema_field *fields; // in byte order of their names
     uint16_t field_count;
     bool atomic;
+    // For OpenAPI, or NULL: lines of a field's name (empty: the type itself), a space and a JSON object of what few have:
+    // "enum", a "default" other than zero, the "$ref" of a value without fields.
+    const char *notes;
 };
 
 struct schema_kind {
