@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 at random points under load, again and again, over one data folder.
 
-  tests/kill/kill9.py SKIFF [--rounds 20] [--seed N] [--clients 4] [--apps 4]
+  tests/kill/kill9.py SKIFF [--rounds 20] [--seed N] [--clients 4] [--apps 4] [--watchers 3]
 
 Clients create, update and delete ConfigMaps and small Deployments and note each request before it is sent and each answer
 after it arrived. `skiff up` is killed after a random time. After each restart:
   - every object has the state of the last acknowledged write, or of the one write that was under way at the kill;
   - what was acknowledged as deleted is not back, and nothing is there that nobody wrote;
   - `PRAGMA integrity_check` says ok;
-  - no resourceVersion is lower than the highest one ever seen.
+  - no resourceVersion is lower than the highest one ever seen;
+  - watchers that go on from the last version they saw (or list again after 410) end with what the server has, and no event
+    comes out of order.
 At the end the Applications, whose repository changes all the time, have to be Synced to its last commit and Healthy, and their
 objects have to hold its last text. Prints one line a check and ends with an exit code."""
 import argparse
@@ -139,6 +141,86 @@ class Client(threading.Thread):
             book.version = max(book.version, int(version))
 
 
+class Watcher(threading.Thread):
+    """Follows the ConfigMaps through all kills, as an informer does: list, watch from there, go on from the last version seen."""
+
+    def __init__(self, kubeconfig):
+        super().__init__(daemon=True)
+        self.kubeconfig, self.stop, self.lock = kubeconfig, False, threading.Lock()
+        self.state, self.version, self.wrong = {}, None, []
+        self.lists = self.resumed = self.events = 0
+
+    def run(self):
+        while not self.stop:
+            try:
+                api = Api(self.kubeconfig)
+                if self.version is None:
+                    self.list(api)
+                self.watch(api)
+            except (Down, OSError, ValueError, AttributeError, http.client.HTTPException):
+                time.sleep(0.02)  # the server is being started again
+
+    def list(self, api):
+        status, reply = api.call("GET", CONFIG_MAPS + "?labelSelector=kill%3Dyes")
+        if status != 200:
+            raise Down(str(status))
+        with self.lock:
+            self.state = {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in reply["items"]}
+            self.version = int(reply["metadata"]["resourceVersion"])
+            self.lists += 1
+
+    def watch(self, api):
+        conn = http.client.HTTPSConnection(api.url.hostname, api.url.port, context=api.context, timeout=60)
+        conn.request("GET", f"{CONFIG_MAPS}?labelSelector=kill%3Dyes&watch=1&allowWatchBookmarks=true&resourceVersion={self.version}",
+                     headers={"Authorization": "Bearer " + api.token})
+        reply = conn.getresponse()
+        if reply.status == 410:
+            self.version = None
+            return
+        if reply.status != 200:
+            raise Down(str(reply.status))
+        self.resumed += 1
+        for line in reply:
+            if line.endswith(b"\n") and not self.take(json.loads(line)):
+                return
+
+    def take(self, event):
+        item = event["object"]
+        if event["type"] == "ERROR":
+            self.version = None
+            return False
+        version = int(item["metadata"]["resourceVersion"])
+        with self.lock:
+            if version <= self.version and event["type"] != "BOOKMARK":
+                self.wrong.append(f"a watch told of {version} after {self.version}")
+            name = item["metadata"].get("name")
+            known = name in self.state
+            if event["type"] == "ADDED" and known or event["type"] in ("MODIFIED", "DELETED") and not known:
+                self.wrong.append(f"{event['type']} of {name}, which was {'there' if known else 'not there'}")
+            if event["type"] == "DELETED":
+                self.state.pop(name, None)
+            elif event["type"] != "BOOKMARK":
+                self.state[name] = str(version)
+            self.version = max(version, self.version)
+            self.events += 1
+        return True
+
+    def check(self, api):
+        """What is wrong, once the watcher had time to catch up with the server, where nobody writes ConfigMaps now."""
+        _, reply = api.call("GET", CONFIG_MAPS + "?labelSelector=kill%3Dyes")
+        have = {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in reply["items"]}
+        end = time.monotonic() + 20
+        while True:
+            with self.lock:
+                wrong, self.wrong = self.wrong, []
+                if self.state == have:
+                    return wrong
+                if wrong or time.monotonic() > end:
+                    missing = [n for n in have if self.state.get(n) != have[n]] + [n for n in self.state if n not in have]
+                    return wrong + [f"a watcher has a gap: {missing[:3]} of {len(missing)}, at version {self.version}"]
+            time.sleep(0.02)
+
+
 class Repository:
     def __init__(self, folder, count):
         self.work, self.bare, self.count, self.number = folder + "/work", folder + "/repo.git", count, 0
@@ -182,6 +264,7 @@ class Run:
         self.data = self.folder + "/data"
         self.dice = random.Random(args.seed)
         self.books = [Book() for _ in range(args.clients)]
+        self.watchers = [Watcher(self.data + "/kubeconfig") for _ in range(args.watchers)]
         self.log = open(self.folder + "/skiff.log", "ab")
         self.process = None
         self.version = 0
@@ -268,6 +351,9 @@ class Run:
         errors += self.check_database()
         self.start()
         errors += self.check_objects()
+        api = Api(self.data + "/kubeconfig")
+        for watcher in self.watchers:
+            errors += watcher.check(api)
         writes = sum(book.writes for book in self.books)
         if errors or number % self.args.every == 0 or number == self.args.rounds:
             print(f"{'not ok' if errors else 'ok'} - kill {number}: {writes} acknowledged writes so far, revision {self.version}", flush=True)
@@ -312,11 +398,17 @@ class Run:
             if status != 201:
                 raise SystemExit(f"creating an Application: {status} {reply}")
         good = True
+        for watcher in self.watchers:
+            watcher.start()
         for number in range(1, self.args.rounds + 1):
             good = self.round(number, repository) and good
         good = self.converge(repository) and good
         writes = sum(book.writes for book in self.books)
-        print(f"{'ok' if good else 'not ok'} - {self.args.rounds} kills, {writes} acknowledged writes, slowest restart "
+        for watcher in self.watchers:
+            watcher.stop = True
+        print(f"{'ok' if good else 'not ok'} - {self.args.rounds} kills, {writes} acknowledged writes, "
+              f"{sum(w.events for w in self.watchers)} events to {len(self.watchers)} watchers ({sum(w.resumed for w in self.watchers)} watches, "
+              f"{sum(w.lists for w in self.watchers)} lists), slowest restart "
               f"{self.slowest_start * 1000:.0f} ms, seed {self.args.seed}", flush=True)
         return good
 
@@ -338,6 +430,7 @@ def main():
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--apps", type=int, default=4)
+    parser.add_argument("--watchers", type=int, default=3)
     parser.add_argument("--every", type=int, default=1, help="print one line every so many kills")
     args = parser.parse_args()
     run, good = Run(args), False
