@@ -10,7 +10,7 @@ BANNED = "strcpy strcat strncpy sprintf vsprintf gets strtok atoi atol scanf ssc
 # Library header -> the one file that may include it (a folder stands for its tests' needs).
 ADAPTERS = {
     "uv.h": "src/loop/uv.c", "yaml.h": "src/doc/yaml_read.c", "curl/curl.h": "src/http/curl.c",
-    "microhttpd.h": "src/http/", "git2.h": "src/vcs/git2.c", "sqlite3.h": "src/store/sqlite.c", "re2/re2.h": "src/schema/",
+    "microhttpd.h": "src/http/", "git2.h": "src/vcs/git2.c", "sqlite3.h": "src/store/sqlite.c", "re2/re2.h": "src/regex/regex.cc",
 }
 LINES_MAX = 1000
 problems = []

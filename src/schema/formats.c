@@ -138,7 +138,7 @@ bool struct_format_check(const struct struct_node *node, struct str text) {
     if (same_format(format, "hostname") && text.n > 255) {
         return false;
     }
-    if (node->format_regex && !schema_regex_matches(node->format_regex, text.p, text.n)) {
+    if (node->format_regex && !regex_matches(node->format_regex, text.p, text.n)) {
         return false;
     }
     if (same_format(format, "date") || same_format(format, "datetime")) {

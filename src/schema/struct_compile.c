@@ -78,10 +78,10 @@ static void compile_limits(struct struct_node *node, const struct doc_value *doc
     node->unique_items = doc_bool(doc_get(doc, "uniqueItems"), false);
 }
 
-static bool compile_regex(struct compiler *c, struct str pattern, struct schema_regex **out,
+static bool compile_regex(struct compiler *c, struct str pattern, struct regex **out,
                           struct str path) {
     char problem[256];
-    *out = schema_regex_create(pattern.p, pattern.n, problem, sizeof problem);
+    *out = regex_create(pattern.p, pattern.n, problem, sizeof problem);
     if (!*out) {
         return err_set(c->err, ERR_INVALID,
                        "%.*s.pattern: Invalid value: \"%.*s\": must be a valid regular expression, "
@@ -254,7 +254,7 @@ void schema_struct_destroy(struct schema_struct *schema) {
         return;
     }
     for (size_t i = 0; i < schema->regexes.len; i++) {
-        schema_regex_destroy(schema->regexes.items[i]);
+        regex_destroy(schema->regexes.items[i]);
     }
     VEC_FREE(&schema->regexes);
     arena_destroy(schema->arena);

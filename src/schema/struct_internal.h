@@ -4,7 +4,7 @@
 #define SKIFF_SCHEMA_STRUCT_INTERNAL_H
 
 #include "base/vec.h"
-#include "schema/regex.h"
+#include "regex/regex.h"
 #include "schema/schema_internal.h"
 
 enum struct_type { // a set: int-or-string has two
@@ -53,7 +53,7 @@ struct struct_node {
     const struct doc_value *enumeration;
     const struct doc_value *list_keys;
     struct str pattern, format;
-    struct schema_regex *regex, *format_regex;
+    struct regex *regex, *format_regex;
     struct struct_limit minimum, maximum, multiple_of;
     struct struct_limit min_length, max_length, min_items, max_items, min_properties,
         max_properties;
@@ -64,7 +64,7 @@ struct struct_node {
 struct schema_struct {
     struct arena *arena;
     struct struct_node *root;
-    VEC(struct schema_regex *) regexes;
+    VEC(struct regex *) regexes;
     size_t node_count;
     size_t rule_count; // x-kubernetes-validations, which are not evaluated
 };

@@ -115,7 +115,7 @@ static void check_string(struct validator *v, const struct struct_node *node,
     } else if (node->min_length.set && length < node->min_length.count) {
         problem_invalid(v, out, at, data, "should be at least %lld chars long",
                         (long long)node->min_length.count);
-    } else if (node->regex && !schema_regex_matches(node->regex, text.p, text.n)) {
+    } else if (node->regex && !regex_matches(node->regex, text.p, text.n)) {
         problem_invalid(v, out, at, data, "should match '%.*s'", STR_ARG(node->pattern));
     }
 }
