@@ -60,6 +60,9 @@ static bool admit_custom(struct admit *a, struct doc_value *object, struct api_e
         return false;
     }
     *object = schema_struct_default(a->kind->schema, a->arena, object);
+    if (a->admission->defaults_only) {
+        return true;
+    }
     struct schema_problem *problems = NULL;
     schema_struct_validate(a->kind->schema, a->arena, object, &problems, &problem_count);
     if (problem_count > 0) {
@@ -93,6 +96,10 @@ bool api_admit(struct arena *arena, struct api_admission *admission, struct doc_
     const struct admit_rule *rule = find_rule(a.kind);
     if (rule && rule->fill && admission->operation != API_UPDATE_STATUS) {
         rule->fill(&a, &value);
+    }
+    if (admission->defaults_only) {
+        *object = value;
+        return true;
     }
     admit_check_metadata(&a, &value);
     if (rule && admission->operation != API_UPDATE_STATUS) {

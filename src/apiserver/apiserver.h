@@ -15,14 +15,38 @@
 
 struct apiserver;
 
+// How the server calls out, to webhooks. Without it (NULL in the options) they cannot be called: their failure policy
+// decides then.
+struct apiserver_callout {
+    struct str url;         // https
+    struct str ca;          // PEM; empty: the system's
+    struct str server_name; // for the certificate; empty: the URL's host
+    struct str body;        // JSON, POSTed
+    int64_t timeout_ns;
+    size_t max_reply;
+    // Once, in a later turn, also after a cancel. status 0: no reply, `error` says why; what is handed in is borrowed.
+    void (*done)(void *ctx, int status, struct str body, const struct err *error);
+    void *ctx;
+};
+struct apiserver_calls {
+    uint64_t (*start)(void *ctx, const struct apiserver_callout *call); // copies; never 0
+    void (*cancel)(void *ctx, uint64_t id);
+    void *ctx;
+};
+// Over the HTTP client; destroyed after the server.
+struct apiserver_calls *apiserver_calls_create(struct loop *loop);
+void apiserver_calls_destroy(struct apiserver_calls *calls);
+
 struct apiserver_options {
     struct loop *loop;
     struct store *store;        // borrowed; closed by the owner afterwards
     struct metrics *metrics;    // may be NULL
+    const struct apiserver_calls *calls; // borrowed; may be NULL
     unsigned nodes;             // simulated nodes; 0: pods stay Pending
     int64_t pod_start_delay_ns; // default time from scheduled to Ready; annotations override it
     size_t cache_bytes; // object texts kept in memory; 0: the default (APISERVER_CACHE_BYTES)
     bool no_workloads;  // switch the simulated controllers off (pure API)
+    bool no_events;     // the simulated controllers record no Event objects
     // RBAC decides what requests from outside may do, and the default roles are there. Off: who is authenticated may do
     // everything. Callers in this process are never asked.
     bool rbac;

@@ -94,8 +94,10 @@ uint64_t apiserver_call(struct apiserver *server, const struct api_user *user,
     api_request_from_kube(request, &op->request);
     uint64_t id = op->id;
     api_op_run(op);
-    // The caller's texts are borrowed for the execution only.
-    op->request = (struct api_request){.verb = op->request.verb};
+    // The caller's texts are borrowed for the execution only; a parked one has copied them.
+    if (!op->parked) {
+        op->request = (struct api_request){.verb = op->request.verb};
+    }
     return id;
 }
 
@@ -199,7 +201,7 @@ uint64_t apiserver_watch(struct apiserver *server, const struct api_user *user,
 void apiserver_cancel(struct apiserver *server, uint64_t id) {
     struct api_op *op = map_find(server->calls, id_key(&id));
     if (op) {
-        op->cancelled = true; // what it changed stays changed, as when a connection breaks
+        api_op_cancel(op);
         return;
     }
     struct local_watch *watch = map_remove(server->local_watches, id_key(&id));

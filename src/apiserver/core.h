@@ -22,6 +22,10 @@ enum {
     APISERVER_HISTORY_EVENTS = 16 * 1024,
     APISERVER_BACKLOG_BYTES = 16 * MIB, // a watcher further behind than this is cut off
     APISERVER_WATCHES = 20 * 1000,
+    APISERVER_PARKED = 1000,     // requests that wait for webhooks at the same time; more get 429
+    APISERVER_EXECUTIONS = 500,  // of one request, each after an answer from outside
+    APISERVER_CALLOUTS = 64,     // that one request has under way at the same time
+    APISERVER_REVIEW = 16 * MIB, // what a webhook may answer
 };
 
 // ---- index.c: entries of one resource in the order of "namespace/name" ----
@@ -244,12 +248,44 @@ void api_op_run(struct api_op *op);                       // executes now, repli
 void api_op_ready(struct api_op *op);                     // replies in a later turn
 void api_op_resume(struct api_op *op);                    // a parked one: executes again
 void api_op_destroy(struct api_op *op);                   // called by whoever delivered the reply
+// Nobody waits for the answer any more. A parked one ends with it; what others changed stays changed.
+void api_op_cancel(struct api_op *op);
 void api_op_add(struct api_op *op, struct blob *part);    // takes the reference over
 void api_op_add_text(struct api_op *op, struct str text); // copies
 void api_op_warn(struct api_op *op, struct str text);     // borrowed until the reply
 void api_op_fill_error(struct api_op *op);                // body := Status of op->error
 struct blob *api_op_body(struct api_op *op);              // all parts as one; a new reference
 enum err_code api_error_code(const struct api_error *error);
+
+// ---- park.c: what an operation asks of others, and the answers it has got so far ----
+struct api_answer {
+    struct api_answer *next;
+    uint64_t key;
+    int status;             // of HTTP; 0: no reply
+    struct str body, error; // error: why there is none
+    bool timed_out;
+};
+struct api_park_call; // one question under way
+struct api_park {
+    struct api_op *op;
+    struct api_park *next, **link; // of the server's list, while the operation is parked
+    struct api_answer *answers;
+    struct api_park_call *calls;
+    unsigned pending, executions;
+    bool owned; // what the request borrowed has been copied
+    struct map *converted; // convert.c: texts in other versions, by version and text
+};
+// The answer to a question, which `key` stands for; NULL: it was asked just now and the operation is parked (or
+// op->error is set: too many are). An operation may ask several questions in one execution; it is resumed when all are
+// answered.
+const struct api_answer *api_park_ask(struct api_op *op, uint64_t key,
+                                      const struct apiserver_callout *call);
+// The answer that is there, without asking.
+const struct api_answer *api_park_find(const struct api_op *op, uint64_t key);
+void api_park_enter(struct api_op *op); // called by op.c when an execution ended parked
+void api_park_leave(struct api_op *op);
+void api_park_destroy(struct api_op *op);
+void api_park_cancel_all(struct apiserver *server);
 
 // ---- verbs: read.c, write.c, patch.c, apply.c, delete.c, subresource.c. False: op->error is set ----
 bool api_verb_get(struct api_op *op);
@@ -259,6 +295,8 @@ bool api_verb_update(struct api_op *op);
 bool api_verb_patch(struct api_op *op);
 bool api_verb_delete(struct api_op *op);
 bool api_verb_delete_collection(struct api_op *op);
+// A write to it keeps the rest of the object: "status", and "approval" of signing requests.
+bool api_is_status_part(const struct api_op *op);
 bool api_subresource(struct api_op *op, bool *handled);
 
 // A stored object as a verb sees it.
@@ -315,13 +353,29 @@ bool api_delete_options(struct api_op *op);
 // sets the list empty.
 bool api_managed_update(struct api_op *op, const struct doc_value *old, struct doc_value *object);
 
-// chain.c: what the state of the server and webhooks say of a write that api_admit took: priorities, LimitRange, webhooks,
-// policies, ResourceQuota, in this order. `object` NULL: a deletion. False: refused (op->error), or parked.
+// chain.c: what the state of the server and webhooks say of a write. All return false when it is refused (op->error) or
+// parked. Some writes are changed on the way: then (api_chain_mutates) api_admit fills in defaults only, api_chain_mutate
+// changes the object, and api_admit looks at the result.
+bool api_chain_mutates(struct api_op *op, enum api_operation operation);
+bool api_chain_mutate(struct api_op *op, enum api_operation operation, const struct doc_value *old,
+                      struct doc_value *object);
+// Webhooks, policies, ResourceQuota, in this order; the object is not changed any more. `object` NULL: a deletion.
 bool api_chain_admit(struct api_op *op, enum api_operation operation, const struct doc_value *old,
                      struct doc_value *object);
+// A sub-resource that is an object of its own: Eviction, Binding, ...
+bool api_chain_subresource(struct api_op *op, struct doc_value *object);
+bool api_chain_watches_deletes(struct api_op *op); // whether a deletion may be refused or parked
+void api_chain_committed(struct apiserver *server, const struct api_event *event);
+struct api_chain;
+struct api_chain *api_chain_create(struct apiserver *server);
+void api_chain_destroy(struct api_chain *chain);
 
 // authz.c: whether op->user may do what op->request asks for; op->error is 403 when not.
 bool api_authz_check(struct api_op *op);
+// authz_escalate.c: nobody gives away rights that he does not hold; also whether an update may create. Called with the
+// next state of every object that is written. False: op->error is set.
+bool api_authz_write(struct api_op *op, const struct doc_value *old,
+                     const struct doc_value *object);
 
 // meta.c: the rules of metadata
 bool api_meta_check(struct api_op *op, const struct doc_value *object); // names, labels, ...
@@ -365,6 +419,10 @@ struct apiserver {
     struct api_op *ready_first, *ready_last;
     bool deliver_posted;
     struct map *calls; // local calls under way by id, for cancel
+    const struct apiserver_calls *callouts; // may be NULL
+    struct api_park *parked;
+    size_t parked_count;
+    struct api_chain *chain;
     uint64_t last_id;
     struct api_life *life; // tells posted callbacks that the server is gone
 

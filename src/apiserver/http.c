@@ -134,13 +134,16 @@ static void finish(struct api_op *op) {
 }
 
 static void client_left(void *ctx) {
-    ((struct front_call *)ctx)->exchange = NULL; // what was changed stays changed
+    struct front_call *call = ctx;
+    call->exchange = NULL; // what was changed stays changed
+    api_op_cancel(call->op);
 }
 
 static void run_op(struct apiserver_http *front, struct http_exchange *exchange,
                    struct api_op *op) {
     struct front_call *call = NEW(struct front_call);
     call->exchange = exchange;
+    call->op = op;
     link_call(front, call);
     op->ctx = call;
     http_exchange_on_abort(exchange, client_left, call);

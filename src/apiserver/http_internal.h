@@ -10,6 +10,7 @@ struct front_call { // one exchange that waits for its operation
     struct apiserver_http *front;
     struct front_call *next, **link;
     struct http_exchange *exchange; // NULL: the client left
+    struct api_op *op;
 };
 
 struct front_watch;

@@ -102,6 +102,7 @@ struct api_admission {
     const struct api_kind *kind;
     const struct doc_value *old; // NULL on create
     struct str field_validation; // "Strict", "Warn", "Ignore"
+    bool defaults_only;          // the checks come later, after others changed the object
     // Warnings for the Warning header, added by admission (arena).
     struct str *warnings;
     size_t warning_count;

@@ -230,8 +230,12 @@ static bool is_apply(const struct api_op *op) { // the one writer of managedFiel
     return op->request.verb == API_VERB_PATCH && op->request.patch == KUBE_PATCH_APPLY;
 }
 
+// Drawn once for each operation: another execution of it makes the same object.
 static struct str new_uid(struct api_op *op) {
     unsigned char b[16];
+    if (op->fresh_uid.n) {
+        return op->fresh_uid;
+    }
     loop_random_bytes(op->server->loop, b, sizeof b);
     b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
     b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
@@ -245,7 +249,8 @@ static struct str new_uid(struct api_op *op) {
         text[at++] = digits[b[i] >> 4];
         text[at++] = digits[b[i] & 15];
     }
-    return (struct str){text, at};
+    op->fresh_uid = (struct str){text, at};
+    return op->fresh_uid;
 }
 
 static struct str generated_name(struct api_op *op, struct str prefix) {
@@ -253,12 +258,14 @@ static struct str generated_name(struct api_op *op, struct str prefix) {
     static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
     enum { SUFFIX = 5, LONGEST = 63 };
     prefix = str_first(prefix, LONGEST - SUFFIX);
-    char *text = arena_alloc(op->arena, prefix.n + SUFFIX);
-    memcpy(text, prefix.p, prefix.n);
-    for (size_t i = 0; i < SUFFIX; i++) {
-        text[prefix.n + i] = letters[loop_random_below(op->server->loop, sizeof letters - 1)];
+    if (!op->fresh_suffix.n) {
+        char *text = arena_alloc(op->arena, SUFFIX);
+        for (size_t i = 0; i < SUFFIX; i++) {
+            text[i] = letters[loop_random_below(op->server->loop, sizeof letters - 1)];
+        }
+        op->fresh_suffix = (struct str){text, SUFFIX};
     }
-    return (struct str){text, prefix.n + SUFFIX};
+    return arena_concat(op->arena, prefix, op->fresh_suffix);
 }
 
 struct doc_value api_meta_fresh(struct api_op *op, struct doc_value object) {
@@ -287,8 +294,9 @@ struct doc_value api_meta_fresh(struct api_op *op, struct doc_value object) {
         doc_object_remove(&metadata, STR("namespace"));
     }
     doc_object_set_c(&metadata, "uid", doc_make_str(new_uid(op)));
+    op->fresh_time = op->fresh_time ? op->fresh_time : loop_wall(op->server->loop);
     doc_object_set_c(&metadata, "creationTimestamp",
-                     doc_make_str(time_format(arena, loop_wall(op->server->loop))));
+                     doc_make_str(time_format(arena, op->fresh_time)));
     if (op->kind->has_generation) {
         doc_object_set_c(&metadata, "generation", doc_make_int(1));
     }

@@ -24,6 +24,7 @@ static void drop_parts(struct api_op *op) {
 
 void api_op_destroy(struct api_op *op) {
     drop_parts(op);
+    api_park_destroy(op);
     arena_destroy(op->arena);
 }
 
@@ -142,10 +143,8 @@ static bool resolve(struct api_op *op) {
 }
 
 static bool execute(struct api_op *op) {
-    if (!resolve(op)) {
-        return false;
-    }
-    if (op->authorize && !api_authz_check(op)) {
+    // First of all: who may not look learns nothing of what is there.
+    if ((op->authorize && !api_authz_check(op)) || !resolve(op)) {
         return false;
     }
     if (op->request.subresource.n) {
@@ -199,11 +198,15 @@ static void count_request(struct api_op *op) {
 
 void api_op_run(struct api_op *op) {
     struct apiserver *server = op->server;
+    struct api_request request = op->request; // verbs take notes in it
     bool ok = execute(op);
-    if (op->parked) {
+    if (op->parked && op->error.status == 0) {
         op->kind = NULL;
+        op->request = request;
+        api_park_enter(op);
         return;
     }
+    op->parked = false; // what was asked in vain is forgotten with the operation
     if (!ok) {
         api_op_fill_error(op);
     }
@@ -220,11 +223,21 @@ void api_op_run(struct api_op *op) {
 }
 
 void api_op_resume(struct api_op *op) {
-    op->parked = false;
+    api_park_leave(op);
     drop_parts(op);
     op->error = (struct api_error){0};
+    op->content_type = (struct str){NULL, 0};
     op->warning_count = 0;
     api_op_run(op);
+}
+
+void api_op_cancel(struct api_op *op) {
+    op->cancelled = true;
+    if (op->parked) {
+        api_park_leave(op);
+        api_park_destroy(op);
+        api_op_ready(op);
+    }
 }
 
 static void deliver(struct apiserver *server) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server as a whole: start-up from the store, first objects, shutdown; and the calls for users in this process.
-#include "apiserver/core.h"
+#include "apiserver/authz.h"
 
 #include "base/log.h"
 #include "base/timefmt.h"
@@ -188,6 +188,9 @@ static void first_objects(struct apiserver *server) {
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         make_namespace(server, names[i]);
     }
+    if (server->authz) {
+        api_authz_defaults(server);
+    }
 }
 
 static void repair(void *ctx) {
@@ -215,6 +218,7 @@ struct apiserver *apiserver_create(const struct apiserver_options *options, stru
     server->loop = options->loop;
     server->store = options->store;
     server->metrics = options->metrics;
+    server->callouts = options->calls;
     server->cache_max = options->cache_bytes ? options->cache_bytes : APISERVER_CACHE_BYTES;
     server->root_ca = (struct str){xstrdup(options->root_ca), options->root_ca.n};
     server->life = NEW(struct api_life);
@@ -234,6 +238,8 @@ struct apiserver *apiserver_create(const struct apiserver_options *options, stru
         return NULL;
     }
     register_metrics(server);
+    server->chain = api_chain_create(server);
+    server->authz = options->rbac ? api_authz_create(server) : NULL;
     server->ready = true;
     first_objects(server);
     check_crds(server);
@@ -272,9 +278,11 @@ void apiserver_destroy(struct apiserver *server) {
     }
     loop_timer_destroy(server->repair_timer);
     api_watches_destroy(server);
+    api_park_cancel_all(server);
     cancel_waiting(server);
     api_groups_destroy(server);
     api_history_clear(&server->history);
+    api_authz_destroy(server->authz);
     void *value;
     for (size_t i = 0; map_next(server->collections, &i, NULL, &value);) {
         api_collection_destroy(value);
@@ -283,6 +291,7 @@ void apiserver_destroy(struct apiserver *server) {
     map_destroy(server->watches);
     map_destroy(server->local_watches);
     map_destroy(server->calls);
+    api_chain_destroy(server->chain);
     api_kinds_destroy(server->kinds);
     arena_destroy(server->scratch);
     free((void *)(uintptr_t)server->root_ca.p);
