@@ -192,6 +192,9 @@ static bool admit(struct api_op *op, enum api_operation operation, const struct 
         .field_validation =
             op->request.field_validation.n ? op->request.field_validation : STR("Warn"),
     };
+    if (operation != API_UPDATE_STATUS && !api_authz_write(op, old, object)) {
+        return false;
+    }
     bool ok = api_admit(op->arena, &admission, object, &op->error);
     for (size_t i = 0; i < admission.warning_count; i++) {
         api_op_warn(op, admission.warnings[i]);
@@ -461,6 +464,5 @@ bool api_verb_update(struct api_op *op) {
         return false;
     }
     return api_store_update(op, &old, object,
-                            str_eq(op->request.subresource, STR("status")) ? API_UPDATE_STATUS
-                                                                           : API_UPDATE);
+                            api_is_status_part(op) ? API_UPDATE_STATUS : API_UPDATE);
 }
