@@ -40,6 +40,7 @@ struct struct_node {
     bool nullable;
     bool preserve;   // x-kubernetes-preserve-unknown-fields
     bool embedded;   // x-kubernetes-embedded-resource
+    bool map_atomic; // x-kubernetes-map-type: atomic
     bool additional; // additionalProperties is there, as a schema or as `true`
     bool exclusive_minimum, exclusive_maximum;
     bool unique_items;
