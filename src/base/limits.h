@@ -36,6 +36,7 @@ enum {
     // HTTP
     LIMIT_HTTP_HEAD = 16 * KIB,
     LIMIT_HTTP_BODY = 3 * MIB, // kube-apiserver's limit of a request body
+    LIMIT_HTTP_BODIES = 256 * MIB, // of all requests that are being received or worked on
     LIMIT_HTTP_CONNECTIONS = 12 * 1000,
     LIMIT_HTTP_REPLY = 256 * MIB,  // what our client accepts
     LIMIT_WATCH_EVENT = 16 * MIB,  // one line of a watch stream

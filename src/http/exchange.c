@@ -29,6 +29,7 @@ static void reply_fini(struct reply *reply) {
 void exchange_free(struct http_exchange *exchange) {
     reply_fini(&exchange->reply);
     buf_fini(&exchange->body);
+    peer_unref(exchange->peer);
     free(exchange);
 }
 
@@ -37,7 +38,21 @@ void reply_parts_unref(struct reply_parts *parts) {
         for (size_t i = 0; i < parts->count; i++) {
             blob_unref(parts->blobs[i]);
         }
+        if (parts->backlog) {
+            *parts->backlog -= parts->total;
+        }
         free(parts);
+    }
+}
+
+void peer_unref(struct http_peer *peer) {
+    if (peer && --peer->refs == 0) {
+        for (size_t i = 0; i < peer->group_count; i++) {
+            free((void *)(uintptr_t)peer->groups[i].p);
+        }
+        free((void *)(uintptr_t)peer->name.p);
+        free(peer->groups);
+        free(peer);
     }
 }
 
@@ -49,12 +64,41 @@ struct str http_exchange_header(struct http_exchange *exchange, struct str name)
     return exchange->connection ? server_find_header(exchange, name) : (struct str){NULL, 0};
 }
 
+void http_exchange_each_header(struct http_exchange *exchange,
+                               void (*fn)(void *ctx, struct str name, struct str value),
+                               void *ctx) {
+    if (exchange->connection) {
+        server_each_header(exchange, fn, ctx);
+    }
+}
+
+size_t http_exchange_server_backlog(const struct http_exchange *exchange) {
+    return exchange->server ? *server_backlog(exchange->server) : 0;
+}
+
 void http_exchange_on_abort(struct http_exchange *exchange, loop_fn *fn, void *ctx) {
     exchange->on_abort = fn;
     exchange->abort_ctx = ctx;
 }
 
 // ---- Replies ----
+
+// Name and value in one piece of memory, each with a NUL.
+static struct http_header copy_header(struct http_header header) {
+    char *text = xmalloc(header.name.n + header.value.n + 2);
+    memcpy(text, header.name.p, header.name.n);
+    text[header.name.n] = '\0';
+    char *value = text + header.name.n + 1;
+    memcpy(value, header.value.n ? header.value.p : "", header.value.n);
+    value[header.value.n] = '\0';
+    return (struct http_header){{text, header.name.n}, {value, header.value.n}};
+}
+
+void http_exchange_add_header(struct http_exchange *exchange, struct http_header header) {
+    struct reply *reply = &exchange->reply;
+    reply->headers = xreallocarray(reply->headers, reply->header_count + 1, sizeof *reply->headers);
+    reply->headers[reply->header_count++] = copy_header(header);
+}
 
 // The handler's hold ends here. False when nobody waits for the reply any more; the exchange is freed then.
 static bool reply_begin(struct http_exchange *exchange, int status, struct str content_type) {
@@ -78,18 +122,8 @@ static void reply_send(struct http_exchange *exchange) {
     }
 }
 
-// Name and value in one piece of memory, each with a NUL.
-static struct http_header copy_header(struct http_header header) {
-    char *text = xmalloc(header.name.n + header.value.n + 2);
-    memcpy(text, header.name.p, header.name.n);
-    text[header.name.n] = '\0';
-    char *value = text + header.name.n + 1;
-    memcpy(value, header.value.n ? header.value.p : "", header.value.n);
-    value[header.value.n] = '\0';
-    return (struct http_header){{text, header.name.n}, {value, header.value.n}};
-}
-
-static struct reply_parts *make_parts(struct blob *const *blobs, size_t count) {
+static struct reply_parts *make_parts(struct http_exchange *exchange, struct blob *const *blobs,
+                                      size_t count) {
     struct reply_parts *parts = xmalloc(sizeof *parts + count * sizeof *blobs);
     parts->count = 0;
     parts->total = 0;
@@ -99,6 +133,8 @@ static struct reply_parts *make_parts(struct blob *const *blobs, size_t count) {
             parts->total += blobs[i]->len;
         }
     }
+    parts->backlog = server_backlog(exchange->server);
+    *parts->backlog += parts->total;
     return parts;
 }
 
@@ -107,14 +143,10 @@ void http_reply(struct http_exchange *exchange, int status, struct str content_t
     if (!reply_begin(exchange, status, content_type)) {
         return;
     }
-    struct reply *reply = &exchange->reply;
-    if (header_count > 0) {
-        reply->headers = xcalloc(header_count, sizeof *headers);
-        for (size_t i = 0; i < header_count; i++) {
-            reply->headers[reply->header_count++] = copy_header(headers[i]);
-        }
+    for (size_t i = 0; i < header_count; i++) {
+        http_exchange_add_header(exchange, headers[i]);
     }
-    reply->parts = make_parts(&body, body ? 1 : 0);
+    exchange->reply.parts = make_parts(exchange, &body, body ? 1 : 0);
     reply_send(exchange);
 }
 
@@ -127,7 +159,7 @@ void http_reply_text(struct http_exchange *exchange, int status, struct str cont
 void http_reply_parts(struct http_exchange *exchange, int status, struct str content_type,
                       struct blob *const *parts, size_t count) {
     if (reply_begin(exchange, status, content_type)) {
-        exchange->reply.parts = make_parts(parts, count);
+        exchange->reply.parts = make_parts(exchange, parts, count);
         reply_send(exchange);
     }
 }

@@ -5,14 +5,15 @@
 #include <dlfcn.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <stdint.h>
 #include <string.h>
 
-#define GNUTLS_FUNCTIONS(X)      \
-    X(certificate_verify_peers2) \
-    X(certificate_get_peers)     \
-    X(x509_crt_init)             \
-    X(x509_crt_import)           \
-    X(x509_crt_get_dn_by_oid)    \
+#define GNUTLS_FUNCTIONS(X)     \
+    X(certificate_verify_peers) \
+    X(certificate_get_peers)    \
+    X(x509_crt_init)            \
+    X(x509_crt_import)          \
+    X(x509_crt_get_dn_by_oid)   \
     X(x509_crt_deinit)
 
 struct gnutls_api {
@@ -38,26 +39,40 @@ static bool load(struct gnutls_api *api) {
     return true;
 }
 
-bool gnutls_peer_common_name(void *session, char *out, size_t size) {
-    struct gnutls_api api;
+static bool is_for_clients(struct gnutls_api *api, void *session) {
+    gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID,
+                                     .data = (unsigned char *)(uintptr_t)GNUTLS_KP_TLS_WWW_CLIENT};
     unsigned status = 0;
+    return api->certificate_verify_peers(session, &purpose, 1, &status) == 0 && status == 0;
+}
+
+// One attribute of the subject. A text with a NUL inside would be read as a shorter one.
+static bool read_text(struct gnutls_api *api, gnutls_x509_crt_t cert, const char *oid,
+                      unsigned index, char out[GNUTLS_PEER_TEXT]) {
+    size_t n = GNUTLS_PEER_TEXT - 1;
+    if (api->x509_crt_get_dn_by_oid(cert, oid, index, 0, out, &n) != 0) {
+        return false;
+    }
+    out[n < GNUTLS_PEER_TEXT ? n : GNUTLS_PEER_TEXT - 1] = '\0';
+    return strlen(out) == n || strlen(out) + 1 == n;
+}
+
+bool gnutls_peer_read(void *session, struct gnutls_peer *out) {
+    struct gnutls_api api;
     unsigned count = 0;
-    if (!load(&api) || api.certificate_verify_peers2(session, &status) != 0 || status != 0) {
-        return false;
-    }
-    const gnutls_datum_t *certs = api.certificate_get_peers(session, &count);
+    const gnutls_datum_t *certs = load(&api) ? api.certificate_get_peers(session, &count) : NULL;
     gnutls_x509_crt_t cert;
-    if (!certs || count == 0 || api.x509_crt_init(&cert) != 0) {
+    out->group_count = 0;
+    if (!certs || count == 0 || !is_for_clients(&api, session) || api.x509_crt_init(&cert) != 0) {
         return false;
     }
-    size_t n = size - 1;
     bool ok = api.x509_crt_import(cert, &certs[0], GNUTLS_X509_FMT_DER) == 0 &&
-              api.x509_crt_get_dn_by_oid(cert, GNUTLS_OID_X520_COMMON_NAME, 0, 0, out, &n) == 0;
-    api.x509_crt_deinit(cert);
-    if (ok) {
-        out[n < size ? n : size - 1] = '\0';
-        // A name with a NUL inside would be read as a shorter one.
-        ok = strlen(out) == n || strlen(out) + 1 == n;
+              read_text(&api, cert, GNUTLS_OID_X520_COMMON_NAME, 0, out->name);
+    while (ok && out->group_count < GNUTLS_PEER_GROUPS &&
+           read_text(&api, cert, GNUTLS_OID_X520_ORGANIZATION_NAME, (unsigned)out->group_count,
+                     out->groups[out->group_count])) {
+        out->group_count++;
     }
+    api.x509_crt_deinit(cert);
     return ok;
 }

@@ -55,7 +55,7 @@ enum {
     FRUITLESS_MAX = 8,
 };
 #define IDLE_TIMEOUT_STANDARD (120 * NS_PER_SECOND)
-#define BODY_TIMEOUT (300 * NS_PER_SECOND)
+#define BODY_TIMEOUT_STANDARD (300 * NS_PER_SECOND)
 #define SWEEP_INTERVAL (5 * NS_PER_SECOND)
 
 struct http_server {
@@ -63,7 +63,7 @@ struct http_server {
     struct mhd_api api;
     struct MHD_Daemon *daemon;
     struct http_server_options options;
-    int64_t idle_timeout;
+    int64_t idle_timeout, body_timeout;
     bool tls;
     unsigned port;
     struct loop_poll *poll;
@@ -76,6 +76,8 @@ struct http_server {
     struct loop_timer *sweep;
     struct http_exchange *exchanges;
     struct connection *connections;
+    size_t backlog; // bytes of replies that are not sent yet
+    size_t bodies;  // bytes of bodies that are being received or worked on
 };
 
 struct connection {
@@ -86,8 +88,8 @@ struct connection {
     bool receiving; // a head, or a body
     bool body;
     int64_t since;
-    bool peer_checked; // common_name is known: checking signatures for each request would be dear
-    char *common_name;
+    bool peer_checked; // `peer` is known: checking signatures for each request would be dear
+    struct http_peer *peer;
 };
 
 // ---- The library ----
@@ -215,8 +217,8 @@ static void on_hangup(void *ctx, int ignored) {
 
 // ---- Replies ----
 
-static void free_blob(void *cls) {
-    blob_unref(cls);
+static void free_parts(void *cls) {
+    reply_parts_unref(cls);
 }
 
 static void free_stream(void *cls) {
@@ -302,9 +304,8 @@ static struct MHD_Response *make_response(struct http_server *server, struct rep
     // A large piece over TLS goes by the reader too, so that its progress is seen (see run_library).
     if (parts->count == 1 && (!server->tls || parts->total <= PARTS_BLOCK)) {
         struct blob *blob = parts->blobs[0];
-        free(parts);
         return server->api.create_response_from_buffer_with_free_callback_cls(blob->len, blob->data,
-                                                                              free_blob, blob);
+                                                                              free_parts, parts);
     }
     return response_of_parts(server, parts);
 }
@@ -429,7 +430,7 @@ static enum MHD_Result begin_request(struct http_exchange *exchange, const char 
                                                   exchange->request.path);
         limit = other ? other : limit;
     }
-    if (length > limit) {
+    if (length > limit && (!server->options.handles_cut_bodies || length > limit + DISCARD_MAX)) {
         return refuse(exchange, MHD_HTTP_CONTENT_TOO_LARGE, "the request body is too large\n");
     }
     exchange->body_limit = limit;
@@ -443,26 +444,50 @@ static enum MHD_Result begin_request(struct http_exchange *exchange, const char 
 }
 
 static enum MHD_Result take_body(struct http_exchange *exchange, const char *data, size_t n) {
-    if (exchange->body.overflow || !buf_add(&exchange->body, data, n)) {
+    struct http_server *server = exchange->server;
+    if (server->bodies + n > LIMIT_HTTP_BODIES) {
+        return MHD_NO; // closing is the one answer that costs no memory
+    }
+    size_t before = exchange->body.len;
+    bool kept = !exchange->body.overflow && buf_add(&exchange->body, data, n);
+    server->bodies += exchange->body.len - before;
+    if (!kept) {
         exchange->body_extra += n;
         return exchange->body_extra > DISCARD_MAX ? MHD_NO : MHD_YES;
     }
     return MHD_YES;
 }
 
-static void fill_common_name(struct http_exchange *exchange, struct connection *connection) {
-    if (!connection->peer_checked) {
-        char name[COMMON_NAME_MAX];
-        const union MHD_ConnectionInfo *info =
-            info_of(exchange->server, exchange->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-        connection->peer_checked = true;
-        if (info && gnutls_peer_common_name((void *)info->tls_session, name, sizeof name)) {
-            connection->common_name = xstrdup(str_from(name));
-        }
+static struct http_peer *read_peer(struct http_exchange *exchange) {
+    const union MHD_ConnectionInfo *info =
+        info_of(exchange->server, exchange->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    AUTO(free) struct gnutls_peer *found = NEW(struct gnutls_peer);
+    if (!info || !gnutls_peer_read((void *)info->tls_session, found)) {
+        return NULL;
     }
-    if (connection->common_name) {
-        snprintf(exchange->common_name, COMMON_NAME_MAX, "%s", connection->common_name);
-        exchange->request.client_cert_name = str_from(exchange->common_name);
+    struct http_peer *peer = NEW(struct http_peer);
+    peer->refs = 1;
+    peer->name = (struct str){xstrdup(str_from(found->name)), strlen(found->name)};
+    peer->groups = xcalloc(found->group_count + 1, sizeof *peer->groups);
+    for (size_t i = 0; i < found->group_count; i++) {
+        struct str group = str_from(found->groups[i]);
+        peer->groups[peer->group_count++] = (struct str){xstrdup(group), group.n};
+    }
+    return peer;
+}
+
+static void fill_certificate(struct http_exchange *exchange, struct connection *connection) {
+    if (!connection->peer_checked) {
+        connection->peer_checked = true;
+        connection->peer = read_peer(exchange);
+    }
+    struct http_peer *peer = connection->peer;
+    if (peer) {
+        peer->refs++;
+        exchange->peer = peer;
+        exchange->request.client_cert_name = peer->name;
+        exchange->request.client_cert_groups = peer->groups;
+        exchange->request.client_cert_group_count = peer->group_count;
     }
 }
 
@@ -474,7 +499,7 @@ static void fill_peer(struct http_exchange *exchange) {
     exchange->request.remote = str_from(exchange->remote);
     struct connection *connection = connection_of(exchange);
     if (server->options.client_ca.n > 0 && connection) {
-        fill_common_name(exchange, connection);
+        fill_certificate(exchange, connection);
     }
 }
 
@@ -484,10 +509,11 @@ static enum MHD_Result call_handler(struct http_exchange *exchange) {
     if (connection) {
         connection->receiving = false;
     }
-    if (exchange->body.overflow) {
+    exchange->request.body_cut = exchange->body.overflow;
+    if (exchange->body.overflow && !server->options.handles_cut_bodies) {
         return refuse(exchange, MHD_HTTP_CONTENT_TOO_LARGE, "the request body is too large\n");
     }
-    exchange->request.body = buf_str(&exchange->body);
+    exchange->request.body = exchange->request.body_cut ? STR("") : buf_str(&exchange->body);
     fill_peer(exchange);
     exchange->handled = true;
     exchange->reply_pending = true;
@@ -544,6 +570,7 @@ static void on_completed(void *cls, struct MHD_Connection *raw, void **con_cls,
         return;
     }
     server->activity++;
+    server->bodies -= exchange->body.len;
     *con_cls = NULL;
     struct connection *connection = connection_of(exchange);
     if (connection) {
@@ -571,6 +598,30 @@ struct str server_find_header(struct http_exchange *exchange, struct str name) {
         return (struct str){NULL, 0};
     }
     return (struct str){value, n};
+}
+
+struct each_header {
+    void (*fn)(void *ctx, struct str name, struct str value);
+    void *ctx;
+};
+
+static enum MHD_Result pass_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                   const char *value) {
+    (void)kind;
+    struct each_header *each = cls;
+    each->fn(each->ctx, str_from(name), str_from(value));
+    return MHD_YES;
+}
+
+void server_each_header(struct http_exchange *exchange,
+                        void (*fn)(void *ctx, struct str name, struct str value), void *ctx) {
+    struct each_header each = {fn, ctx};
+    exchange->server->api.get_connection_values(exchange->connection, MHD_HEADER_KIND, pass_header,
+                                                &each);
+}
+
+size_t *server_backlog(struct http_server *server) {
+    return &server->backlog;
 }
 
 // ---- Connections ----
@@ -605,7 +656,7 @@ static void on_connection(void *cls, struct MHD_Connection *raw, void **context,
         if (connection->next) {
             connection->next->prev = connection->prev;
         }
-        free(connection->common_name);
+        peer_unref(connection->peer);
         free(connection);
         *context = NULL;
     }
@@ -617,7 +668,7 @@ static void on_sweep(void *ctx) {
     int64_t now = loop_now(server->loop);
     for (struct connection *connection = server->connections; connection;
          connection = connection->next) {
-        int64_t limit = connection->body ? BODY_TIMEOUT : server->idle_timeout;
+        int64_t limit = connection->body ? server->body_timeout : server->idle_timeout;
         if (connection->receiving && now - connection->since > limit && connection->fd >= 0) {
             shutdown(connection->fd, SHUT_RDWR); // the library sees it and cleans up
         }
@@ -692,6 +743,8 @@ struct http_server *http_server_start(struct loop *loop, const struct http_serve
         options->max_connections ? options->max_connections : LIMIT_HTTP_CONNECTIONS;
     server->idle_timeout =
         options->idle_timeout_ns > 0 ? options->idle_timeout_ns : IDLE_TIMEOUT_STANDARD;
+    server->body_timeout =
+        options->body_timeout_ns > 0 ? options->body_timeout_ns : BODY_TIMEOUT_STANDARD;
     server->tls = options->cert.n > 0;
     server->hangup_fd = -1;
     int fd = -1;

@@ -17,12 +17,22 @@ struct http_request {
     struct str path;   // still percent-encoded, begins with '/'
     struct str query;  // after '?', still encoded
     struct str body;
-    struct str remote;           // "127.0.0.1:51234"
-    struct str client_cert_name; // subject CN of a verified client certificate, else empty
+    struct str remote;                    // "127.0.0.1:51234"
+    struct str client_cert_name;          // subject CN of a verified client certificate, else empty
+    const struct str *client_cert_groups; // its subject O's
+    size_t client_cert_group_count;
+    bool body_cut; // it was larger than its limit, and is empty here (see handles_cut_bodies)
 };
 struct str http_exchange_header(struct http_exchange *exchange,
                                 struct str name); // case-insensitive
 const struct http_request *http_exchange_request(struct http_exchange *exchange);
+// All headers in the order in which they came, while the handler runs.
+void http_exchange_each_header(struct http_exchange *exchange,
+                               void (*fn)(void *ctx, struct str name, struct str value), void *ctx);
+// A header of the reply or stream that will come; copied.
+void http_exchange_add_header(struct http_exchange *exchange, struct http_header header);
+// Bytes of replies that the clients of this server have not taken yet; streams are not counted.
+size_t http_exchange_server_backlog(const struct http_exchange *exchange);
 
 struct http_server_options {
     struct str listen;        // "127.0.0.1:6443", "[::]:6443"; port 0 picks one
@@ -30,7 +40,9 @@ struct http_server_options {
     struct str client_ca;     // PEM: ask for client certificates
     size_t max_body;          // LIMIT_HTTP_BODY when 0; a larger one is answered 413
     unsigned max_connections; // LIMIT_HTTP_CONNECTIONS when 0
-    int64_t idle_timeout_ns;  // of a connection without a request
+    int64_t idle_timeout_ns;  // of a connection without a request, and for the head of one
+    int64_t body_timeout_ns;  // for the body of a request; 0: five minutes
+    bool handles_cut_bodies;  // the handler answers requests with too large a body itself
     // Called once the whole body is there. The handler replies now or later, once.
     void (*handle)(void *ctx, struct http_exchange *exchange);
     // Optional: the body limit for a path (before the body is read); 0 keeps max_body.

@@ -7,10 +7,11 @@
 #include "base/vec.h"
 #include "http/server.h"
 
-enum { CONTENT_TYPE_MAX = 128, METHOD_MAX = 24, ADDRESS_TEXT_MAX = 64, COMMON_NAME_MAX = 128 };
+enum { CONTENT_TYPE_MAX = 128, METHOD_MAX = 24, ADDRESS_TEXT_MAX = 64 };
 
 // Blobs of a reply, each holding a reference.
 struct reply_parts {
+    size_t *backlog; // of the server, which counts them until they are sent; may be NULL
     size_t count;
     size_t total;
     struct blob *blobs[];
@@ -25,6 +26,14 @@ struct reply {
     struct http_header *headers;
     struct reply_parts *parts; // NULL: no body, or a stream
     struct http_stream *stream;
+};
+
+// Who a verified client certificate names.
+struct http_peer {
+    unsigned refs;
+    size_t group_count;
+    struct str *groups;
+    struct str name;
 };
 
 struct http_exchange {
@@ -49,8 +58,8 @@ struct http_exchange {
     void *abort_ctx;
     char method[METHOD_MAX];
     char remote[ADDRESS_TEXT_MAX];
-    char common_name[COMMON_NAME_MAX];
-    char uri[]; // as sent
+    struct http_peer *peer; // may be NULL
+    char uri[];             // as sent
 };
 
 struct http_stream {
@@ -77,11 +86,15 @@ void reply_parts_unref(struct reply_parts *parts);
 // Copies up to `max` bytes of what is queued; 0 when there is nothing now.
 size_t stream_read(struct http_stream *stream, char *to, size_t max);
 void stream_unref(struct http_stream *stream);
+void peer_unref(struct http_peer *peer);
 
 // ---- microhttpd.c ----
 
 void server_resume(struct http_exchange *exchange); // there is a reply, or more of a stream
 struct str server_find_header(struct http_exchange *exchange, struct str name);
+void server_each_header(struct http_exchange *exchange,
+                        void (*fn)(void *ctx, struct str name, struct str value), void *ctx);
+size_t *server_backlog(struct http_server *server);
 
 // ---- listen.c ----
 
