@@ -1,34 +1,195 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a write must pass beyond the rules of its kind.
+// What a write must pass beyond the rules of its kind, in the order of Kubernetes' admission plugins: first what changes
+// the object (priorities, LimitRange, default classes, mutating webhooks), then what only looks (validating webhooks,
+// ResourceQuota). Nothing of it costs a write anything that no object of these kinds concerns.
 #include "apiserver/chain.h"
 
-bool api_chain_mutates(struct api_op *op, enum api_operation operation) {
-    (void)op, (void)operation;
+// ---- What the parts share ----
+struct chain_write chain_write_of(struct api_op *op, enum api_operation operation,
+                                  const struct doc_value *old, struct doc_value *object) {
+    struct chain_write write = {
+        .op = op,
+        .chain = op->server->chain,
+        .kind = op->kind,
+        .operation = operation == API_CREATE ? "CREATE"
+                     : object                ? "UPDATE"
+                                             : "DELETE",
+        .ns = op->request.ns,
+        .name = op->request.name,
+        .subresource = op->request.subresource,
+        .gvk = {op->kind->group, op->kind->version, op->kind->kind},
+        .object = object,
+        .old = old,
+    };
+    if (!write.name.n) {
+        write.name = doc_get_str(object ? object : old, "metadata", "name");
+    }
+    if (!op->kind->group.n && str_eq(op->kind->plural, STR("namespaces"))) {
+        write.ns = write.name;
+    }
+    return write;
+}
+
+const struct doc_value *chain_find(struct api_op *op, struct api_collection *collection,
+                                   struct str ns, struct str name) {
+    struct api_entry *entry = api_entry_find(collection, ns, name);
+    struct blob *text = entry && !entry->deleted ? api_entry_text(entry, NULL) : NULL;
+    struct doc_value *value = ARENA_NEW(op->arena, struct doc_value);
+    bool ok = text && doc_parse_json_copy(blob_str(text), op->arena, value, NULL);
+    blob_unref(text);
+    return ok ? value : NULL;
+}
+
+bool chain_forbidden(const struct chain_write *write, const char *format, ...) {
+    struct api_op *op = write->op;
+    const struct api_kind *kind = write->kind;
+    va_list args;
+    va_start(args, format);
+    struct str what = arena_vprintf(op->arena, format, args);
+    va_end(args);
+    api_error_set(&op->error, op->arena, 403, "Forbidden", "%.*s%s%.*s \"%.*s\" is forbidden: %.*s",
+                  STR_ARG(kind->plural), kind->group.n ? "." : "", STR_ARG(kind->group),
+                  STR_ARG(write->name), STR_ARG(what));
+    struct doc_object details = doc_object_start(op->arena);
+    doc_object_set_c(&details, "name", doc_make_str(write->name));
+    if (kind->group.n) {
+        doc_object_set_c(&details, "group", doc_make_str(kind->group));
+    }
+    doc_object_set_c(&details, "kind", doc_make_str(kind->plural));
+    op->error.details = doc_object_done(&details);
     return false;
+}
+
+// Webhooks cannot stand in the way of their own configuration.
+static bool is_exempt(const struct api_kind *kind) {
+    return kind->no_store || str_eq(kind->group, STR("admissionregistration.k8s.io"));
+}
+
+static bool has_hooks(struct hook_list *list, bool mutating, const struct api_kind *kind) {
+    hook_list_refresh(list, mutating);
+    return list->count > 0 && !is_exempt(kind);
+}
+
+// ---- What changes the object ----
+bool api_chain_mutates(struct api_op *op, enum api_operation operation) {
+    struct api_chain *chain = op->server->chain;
+    (void)operation;
+    return has_hooks(&chain->mutating, true, op->kind);
+}
+
+// A new object gets its identity after the webhooks.
+static struct doc_value without_identity(struct arena *arena, const struct doc_value *object) {
+    struct doc_object out = doc_object_copy(arena, object);
+    struct doc_object metadata = doc_object_copy(arena, doc_get(object, "metadata"));
+    doc_object_remove(&metadata, STR("uid"));
+    doc_object_remove(&metadata, STR("creationTimestamp"));
+    doc_object_remove(&metadata, STR("generation"));
+    doc_object_set_c(&out, "metadata", doc_object_done(&metadata));
+    return doc_object_done(&out);
+}
+
+// What a webhook cannot change.
+static struct doc_value with_identity(struct arena *arena, const struct doc_value *from,
+                                      const struct doc_value *object) {
+    static const char *const kept[] = {
+        "name",         "namespace",         "uid",
+        "generateName", "creationTimestamp", "deletionTimestamp",
+        "generation",   "resourceVersion",   "deletionGracePeriodSeconds"};
+    struct doc_object out = doc_object_copy(arena, object);
+    struct doc_object metadata = doc_object_copy(arena, doc_get(object, "metadata"));
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+        const struct doc_value *value = doc_get(from, "metadata", kept[i]);
+        if (value) {
+            doc_object_set_c(&metadata, kept[i], *value);
+        } else {
+            doc_object_remove(&metadata, str_from(kept[i]));
+        }
+    }
+    doc_object_set_c(&out, "apiVersion", *doc_get(from, "apiVersion"));
+    doc_object_set_c(&out, "kind", *doc_get(from, "kind"));
+    doc_object_set_c(&out, "metadata", doc_object_done(&metadata));
+    return doc_object_done(&out);
+}
+
+static bool mutate_scale(struct api_op *op, const struct doc_value *old, struct doc_value *object) {
+    struct doc_value scale = api_scale_of(op->arena, op->kind, object), sent = scale;
+    struct doc_value before = api_scale_of(op->arena, op->kind, old);
+    struct chain_write write = chain_write_of(op, API_UPDATE, &before, &scale);
+    write.gvk = (struct kube_gvk){STR("autoscaling"), STR("v1"), STR("Scale")};
+    return hooks_mutate(&write) &&
+           (doc_equal(&scale, &sent) ||
+            api_scale_apply(op->arena, op->kind, &scale, object, &op->error));
+}
+
+static bool is_scale(const struct api_op *op) {
+    return str_eq(op->request.subresource, STR("scale"));
 }
 
 bool api_chain_mutate(struct api_op *op, enum api_operation operation, const struct doc_value *old,
                       struct doc_value *object) {
-    (void)op, (void)operation, (void)old, (void)object;
+    struct api_chain *chain = op->server->chain;
+    if (!has_hooks(&chain->mutating, true, op->kind)) {
+        return true;
+    }
+    if (is_scale(op)) {
+        return mutate_scale(op, old, object);
+    }
+    struct doc_value seen = operation == API_CREATE ? without_identity(op->arena, object) : *object;
+    struct chain_write write = chain_write_of(op, operation, old, &seen);
+    if (!hooks_mutate(&write)) {
+        return false;
+    }
+    *object = with_identity(op->arena, object, &seen);
     return true;
+}
+
+// ---- What only looks ----
+bool api_chain_watches_deletes(struct api_op *op) {
+    struct api_chain *chain = op->server->chain;
+    return has_hooks(&chain->mutating, true, op->kind) ||
+           has_hooks(&chain->validating, false, op->kind);
+}
+
+static bool look(struct chain_write *write) {
+    struct api_chain *chain = write->chain;
+    if (!write->object && has_hooks(&chain->mutating, true, write->kind) && !hooks_mutate(write)) {
+        return false;
+    }
+    return !has_hooks(&chain->validating, false, write->kind) || hooks_validate(write);
 }
 
 bool api_chain_admit(struct api_op *op, enum api_operation operation, const struct doc_value *old,
                      struct doc_value *object) {
-    (void)op, (void)operation, (void)old, (void)object;
-    return true;
+    struct chain_write write = chain_write_of(op, operation, old, object);
+    struct doc_value scale, before;
+    if (object && is_scale(op)) {
+        scale = api_scale_of(op->arena, op->kind, object);
+        before = api_scale_of(op->arena, op->kind, old);
+        write.object = &scale;
+        write.old = &before;
+        write.gvk = (struct kube_gvk){STR("autoscaling"), STR("v1"), STR("Scale")};
+    }
+    return look(&write);
 }
 
 bool api_chain_subresource(struct api_op *op, struct doc_value *object) {
-    (void)op, (void)object;
-    return true;
+    struct api_chain *chain = op->server->chain;
+    if (!has_hooks(&chain->mutating, true, op->kind) &&
+        !has_hooks(&chain->validating, false, op->kind)) {
+        return true;
+    }
+    struct chain_write write = chain_write_of(op, API_CREATE, NULL, object);
+    struct str group = {NULL, 0}, version = doc_get_str(object, "apiVersion");
+    size_t slash = str_find_char(version, '/');
+    if (slash != STR_NPOS) {
+        group = str_first(version, slash);
+        version = str_skip(version, slash + 1);
+    }
+    write.gvk = (struct kube_gvk){group, version, doc_get_str(object, "kind")};
+    return (!has_hooks(&chain->mutating, true, op->kind) || hooks_mutate(&write)) && look(&write);
 }
 
-bool api_chain_watches_deletes(struct api_op *op) {
-    (void)op;
-    return false;
-}
-
+// ---- The server's part ----
 void api_chain_committed(struct apiserver *server, const struct api_event *event) {
     (void)server, (void)event;
 }
@@ -36,9 +197,16 @@ void api_chain_committed(struct apiserver *server, const struct api_event *event
 struct api_chain *api_chain_create(struct apiserver *server) {
     struct api_chain *chain = NEW(struct api_chain);
     chain->server = server;
+    chain->namespaces = api_collection_get(server, STR(""), STR("namespaces"));
+    hook_list_init(&chain->mutating, server, "mutatingwebhookconfigurations");
+    hook_list_init(&chain->validating, server, "validatingwebhookconfigurations");
     return chain;
 }
 
 void api_chain_destroy(struct api_chain *chain) {
-    free(chain);
+    if (chain) {
+        hook_list_fini(&chain->mutating);
+        hook_list_fini(&chain->validating);
+        free(chain);
+    }
 }

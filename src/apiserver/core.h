@@ -272,7 +272,8 @@ struct api_park {
     struct api_answer *answers;
     struct api_park_call *calls;
     unsigned pending, executions;
-    bool owned; // what the request borrowed has been copied
+    uint64_t salt; // of the ids of its questions
+    bool owned;    // what the request borrowed has been copied
     struct map *converted; // convert.c: texts in other versions, by version and text
 };
 // The answer to a question, which `key` stands for; NULL: it was asked just now and the operation is parked (or
@@ -282,6 +283,7 @@ const struct api_answer *api_park_ask(struct api_op *op, uint64_t key,
                                       const struct apiserver_callout *call);
 // The answer that is there, without asking.
 const struct api_answer *api_park_find(const struct api_op *op, uint64_t key);
+struct api_park *api_park_of(struct api_op *op);
 void api_park_enter(struct api_op *op); // called by op.c when an execution ended parked
 void api_park_leave(struct api_op *op);
 void api_park_destroy(struct api_op *op);

@@ -250,6 +250,15 @@ static bool reply_success(struct api_op *op, const struct doc_value *object) {
     return true;
 }
 
+static bool passes_chain(struct api_op *op, struct api_object *old) {
+    if (!api_chain_watches_deletes(op)) {
+        return true;
+    }
+    struct doc_value served = api_served_form(op, &old->value);
+    return may_go(op, &old->value) && check_preconditions(op, &old->value) &&
+           api_chain_admit(op, API_UPDATE, &served, NULL);
+}
+
 bool api_verb_delete(struct api_op *op) {
     AUTO_OBJECT struct api_object old = {0};
     if (!api_delete_options(op) || !api_object_load(op, op->request.ns, op->request.name, &old)) {
@@ -257,7 +266,7 @@ bool api_verb_delete(struct api_op *op) {
     }
     bool removed;
     struct blob *after = NULL;
-    if (!api_delete_object(op, &old, &removed, &after)) {
+    if (!passes_chain(op, &old) || !api_delete_object(op, &old, &removed, &after)) {
         return false;
     }
     bool ok = removed && !is_core(op->kind, STR("pods")) ? reply_success(op, &old.value)
@@ -285,6 +294,31 @@ static bool delete_selected(struct api_op *op, struct api_entry *entry,
            api_delete_object(op, &old, &removed, after);
 }
 
+// Webhooks are asked about all objects before the first goes: a parked request has changed nothing.
+static bool collection_passes_chain(struct api_op *op, const struct api_selection *selection,
+                                    struct str prefix) {
+    struct api_cursor cursor = api_cursor_at(op->collection, prefix);
+    for (struct api_entry *entry; (entry = api_cursor_next(&cursor));) {
+        if (!str_starts(api_entry_key(entry), prefix)) {
+            break;
+        }
+        struct blob *text = entry->deleted ? NULL : api_entry_text(entry, NULL);
+        arena_reset(op->server->scratch);
+        bool wanted = text && (api_selection_is_empty(selection) ||
+                               api_selection_matches(selection, op->kind, blob_str(text),
+                                                     op->server->scratch));
+        blob_unref(text);
+        AUTO_OBJECT struct api_object old = {0};
+        if (wanted &&
+            (!api_object_load(op, api_entry_ns(entry), api_entry_name(entry), &old) ||
+             !passes_chain(op, &old)) &&
+            op->error.status) {
+            return false;
+        }
+    }
+    return !op->parked;
+}
+
 bool api_verb_delete_collection(struct api_op *op) {
     if (op->kind->no_collection_delete) {
         return api_error_set(&op->error, op->arena, 405, "MethodNotAllowed",
@@ -298,6 +332,9 @@ bool api_verb_delete_collection(struct api_op *op) {
     }
     struct str prefix = op->request.ns.n ? arena_concat(op->arena, op->request.ns, STR("/"))
                                          : (struct str){NULL, 0};
+    if (api_chain_watches_deletes(op) && !collection_passes_chain(op, &selection, prefix)) {
+        return false;
+    }
     struct str version = api_group_version(op->arena, op->kind->group, op->kind->version);
     op->status = 200;
     api_op_add_text(op, arena_printf(op->arena,

