@@ -5,7 +5,9 @@
 
 #include <arpa/inet.h>
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -242,6 +244,34 @@ bool cert_create_server(const struct cert_pair *ca, const struct str *names, siz
     return to_pem(cert, key, arena, out, err);
 }
 
+static bool add_subject(X509 *cert, const char *field, struct str text) {
+    return text.n <= CERT_CN_MAX &&
+           X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), field, MBSTRING_UTF8,
+                                      (const unsigned char *)text.p, (int)text.n, -1, 0) == 1;
+}
+
+bool cert_create_client(const struct cert_pair *ca, struct str name, const struct str *groups,
+                        size_t count, struct arena *arena, struct cert_pair *out, struct err *err) {
+    AUTO(X509_free) X509 *issuer = read_cert(ca->cert);
+    AUTO(EVP_PKEY_free) EVP_PKEY *issuer_key = read_key(ca->key);
+    AUTO(EVP_PKEY_free) EVP_PKEY *key = EVP_EC_gen("P-256");
+    bool named = name.n > 0 && name.n <= CERT_CN_MAX;
+    AUTO(X509_free) X509 *cert = key && named ? new_cert(name, key, SERVER_DAYS) : NULL;
+    bool ok = issuer && issuer_key && cert;
+    for (size_t i = 0; ok && i < count; i++) {
+        ok = add_subject(cert, "O", groups[i]);
+    }
+    if (!ok || X509_set_issuer_name(cert, X509_get_subject_name(issuer)) != 1 ||
+        !add_extension(cert, issuer, NID_basic_constraints, "critical,CA:FALSE") ||
+        !add_extension(cert, issuer, NID_key_usage, "critical,digitalSignature") ||
+        !add_extension(cert, issuer, NID_ext_key_usage, "clientAuth") ||
+        !add_extension(cert, issuer, NID_authority_key_identifier, "keyid") ||
+        X509_sign(cert, issuer_key, EVP_sha256()) == 0) {
+        return fail(err, "cannot create a client certificate");
+    }
+    return to_pem(cert, key, arena, out, err);
+}
+
 bool cert_check_pem(struct str pem, struct err *err) {
     AUTO(X509_free) X509 *cert = read_cert(pem);
     if (!cert) {
@@ -263,4 +293,142 @@ bool cert_not_after(struct str pem, int64_t *ns, struct err *err) {
     }
     *ns = (int64_t)timegm(&tm) * NS_PER_SECOND;
     return true;
+}
+
+// ---- Signatures ----
+
+struct sign_key {
+    EVP_PKEY *key;
+    bool rsa;
+};
+
+enum { RSA_BITS_LEAST = 2048, RSA_BITS_MOST = 8192, P256_BYTES = 32 };
+
+AUTO_DEFINE(EVP_MD_CTX, EVP_MD_CTX_free)
+AUTO_DEFINE(ECDSA_SIG, ECDSA_SIG_free)
+
+bool sign_key_generate(struct arena *arena, struct str *pem, struct err *err) {
+    AUTO(EVP_PKEY_free) EVP_PKEY *key = EVP_EC_gen("P-256");
+    AUTO(BIO_free) BIO *bio = BIO_new(BIO_s_mem());
+    if (!key || !bio || PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1) {
+        return fail(err, "cannot make a key");
+    }
+    *pem = take_bio(bio, arena);
+    return true;
+}
+
+struct sign_key *sign_key_parse(struct str pem, struct err *err) {
+    AUTO(EVP_PKEY_free) EVP_PKEY *key = read_key(pem);
+    ERR_clear_error();
+    if (!key) {
+        err_set(err, ERR_INVALID, "no private key found: expected PEM text without a pass phrase");
+        return NULL;
+    }
+    char group[32] = "";
+    bool rsa = EVP_PKEY_is_a(key, "RSA") == 1;
+    int bits = EVP_PKEY_get_bits(key);
+    EVP_PKEY_get_group_name(key, group, sizeof group, NULL);
+    if (rsa ? bits < RSA_BITS_LEAST || bits > RSA_BITS_MOST
+            : EVP_PKEY_is_a(key, "EC") != 1 || strcmp(group, "prime256v1") != 0) {
+        err_set(err, ERR_INVALID, "a key for tokens is RSA of %d to %d bits, or EC on P-256",
+                RSA_BITS_LEAST, RSA_BITS_MOST);
+        return NULL;
+    }
+    struct sign_key *out = NEW(struct sign_key);
+    *out = (struct sign_key){.key = TAKE(key), .rsa = rsa};
+    return out;
+}
+
+void sign_key_destroy(struct sign_key *key) {
+    if (key) {
+        EVP_PKEY_free(key->key);
+        free(key);
+    }
+}
+
+const char *sign_key_algorithm(const struct sign_key *key) {
+    return key->rsa ? "RS256" : "ES256";
+}
+
+void sign_key_fingerprint(const struct sign_key *key, unsigned char out[SHA256_BYTES]) {
+    unsigned char *der = NULL;
+    int n = i2d_PUBKEY(key->key, &der);
+    CHECK(n > 0);
+    sha256((struct str){(const char *)der, (size_t)n}, out);
+    OPENSSL_free(der);
+}
+
+bool sign_key_public(const struct sign_key *key, struct arena *arena, struct str numbers[2]) {
+    const char *const names[2] = {key->rsa ? OSSL_PKEY_PARAM_RSA_N : OSSL_PKEY_PARAM_EC_PUB_X,
+                                  key->rsa ? OSSL_PKEY_PARAM_RSA_E : OSSL_PKEY_PARAM_EC_PUB_Y};
+    for (size_t i = 0; i < 2; i++) {
+        BIGNUM *number = NULL;
+        if (EVP_PKEY_get_bn_param(key->key, names[i], &number) != 1) {
+            return false;
+        }
+        int n = key->rsa ? BN_num_bytes(number) : P256_BYTES;
+        unsigned char *bytes = arena_alloc(arena, (size_t)n);
+        bool ok = BN_bn2binpad(number, bytes, n) == n;
+        BN_free(number);
+        if (!ok) {
+            return false;
+        }
+        numbers[i] = (struct str){(const char *)bytes, (size_t)n};
+    }
+    return true;
+}
+
+// ES256 in JWS is r and s side by side, in OpenSSL a DER structure.
+static bool ecdsa_to_raw(struct str der, struct arena *arena, struct str *out) {
+    const unsigned char *at = (const unsigned char *)der.p;
+    AUTO(ECDSA_SIG_free) ECDSA_SIG *pair = d2i_ECDSA_SIG(NULL, &at, (long)der.n);
+    unsigned char *raw = arena_alloc(arena, (size_t)P256_BYTES * 2);
+    *out = (struct str){(const char *)raw, (size_t)P256_BYTES * 2};
+    return pair && BN_bn2binpad(ECDSA_SIG_get0_r(pair), raw, P256_BYTES) == P256_BYTES &&
+           BN_bn2binpad(ECDSA_SIG_get0_s(pair), raw + P256_BYTES, P256_BYTES) == P256_BYTES;
+}
+
+bool sign_key_sign(const struct sign_key *key, struct str data, struct arena *arena,
+                   struct str *out, struct err *err) {
+    AUTO(EVP_MD_CTX_free) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    size_t n = (size_t)EVP_PKEY_get_size(key->key);
+    unsigned char *signature = arena_alloc(arena, n);
+    if (!ctx || EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key->key) != 1 ||
+        EVP_DigestSign(ctx, signature, &n, (const unsigned char *)data.p, data.n) != 1) {
+        return fail(err, "cannot sign");
+    }
+    *out = (struct str){(const char *)signature, n};
+    return key->rsa || ecdsa_to_raw(*out, arena, out) || fail(err, "cannot sign");
+}
+
+static int raw_to_ecdsa(struct str raw, unsigned char **der) {
+    AUTO(ECDSA_SIG_free) ECDSA_SIG *pair = ECDSA_SIG_new();
+    const unsigned char *bytes = (const unsigned char *)raw.p;
+    BIGNUM *r = BN_bin2bn(bytes, P256_BYTES, NULL);
+    BIGNUM *s = BN_bin2bn(bytes + P256_BYTES, P256_BYTES, NULL);
+    if (!pair || !r || !s || ECDSA_SIG_set0(pair, r, s) != 1) {
+        BN_free(r);
+        BN_free(s);
+        return 0;
+    }
+    return i2d_ECDSA_SIG(pair, der);
+}
+
+bool sign_key_verify(const struct sign_key *key, struct str data, struct str signature) {
+    AUTO(EVP_MD_CTX_free) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    unsigned char *der = NULL;
+    struct str wanted = signature;
+    if (!key->rsa) {
+        int n = signature.n == (size_t)P256_BYTES * 2 ? raw_to_ecdsa(signature, &der) : 0;
+        if (n <= 0) {
+            return false;
+        }
+        wanted = (struct str){(const char *)der, (size_t)n};
+    }
+    bool ok = ctx && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key->key) == 1 &&
+              EVP_DigestVerify(ctx, (const unsigned char *)wanted.p, wanted.n,
+                               (const unsigned char *)data.p, data.n) == 1;
+    OPENSSL_free(der);
+    ERR_clear_error();
+    return ok;
 }

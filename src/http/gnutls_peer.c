@@ -46,6 +46,31 @@ static bool is_for_clients(struct gnutls_api *api, void *session) {
     return api->certificate_verify_peers(session, &purpose, 1, &status) == 0 && status == 0;
 }
 
+static int hex_digit(char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+// The library gives the text as RFC 4514 escapes it, with a backslash before a comma or before two hex digits.
+static size_t unescape(char *text, size_t n) {
+    size_t out = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '\\' && i + 1 < n) {
+            int high = hex_digit(text[i + 1]);
+            int low = i + 2 < n ? hex_digit(text[i + 2]) : -1;
+            bool pair = high >= 0 && low >= 0;
+            text[out++] = pair ? (char)(high * 16 + low) : text[i + 1];
+            i += pair ? 2 : 1;
+        } else {
+            text[out++] = text[i];
+        }
+    }
+    text[out] = '\0';
+    return out;
+}
+
 // One attribute of the subject. A text with a NUL inside would be read as a shorter one.
 static bool read_text(struct gnutls_api *api, gnutls_x509_crt_t cert, const char *oid,
                       unsigned index, char out[GNUTLS_PEER_TEXT]) {
@@ -54,7 +79,9 @@ static bool read_text(struct gnutls_api *api, gnutls_x509_crt_t cert, const char
         return false;
     }
     out[n < GNUTLS_PEER_TEXT ? n : GNUTLS_PEER_TEXT - 1] = '\0';
-    return strlen(out) == n || strlen(out) + 1 == n;
+    n = strlen(out) + 1 == n ? n - 1 : n;
+    n = strlen(out) == n ? unescape(out, n) : 0;
+    return n > 0 && strlen(out) == n;
 }
 
 bool gnutls_peer_read(void *session, struct gnutls_peer *out) {

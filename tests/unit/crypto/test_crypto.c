@@ -224,6 +224,47 @@ static void test_against_openssl_program(void **state) {
     rmdir(folder);
 }
 
+static void test_signatures(void **state) {
+    (void)state;
+    struct arena *arena = arena_create();
+    struct err err = {0};
+    struct str pem, signature, again, numbers[2];
+    assert_true(sign_key_generate(arena, &pem, &err));
+    struct sign_key *key = sign_key_parse(pem, &err);
+    assert_non_null(key);
+    assert_string_equal(sign_key_algorithm(key), "ES256");
+    assert_true(sign_key_public(key, arena, numbers));
+    assert_int_equal(numbers[0].n, 32);
+    assert_int_equal(numbers[1].n, 32);
+    assert_true(sign_key_sign(key, STR("data"), arena, &signature, &err));
+    assert_int_equal(signature.n, 64);
+    assert_true(sign_key_verify(key, STR("data"), signature));
+    assert_false(sign_key_verify(key, STR("Data"), signature));
+    assert_false(sign_key_verify(key, STR("data"), str_first(signature, 63)));
+    assert_false(sign_key_verify(key, STR("data"), STR("")));
+    char *bytes = arena_cstr(arena, signature);
+    for (size_t i = 0; i < signature.n; i++) { // each bit counts
+        bytes[i] ^= 1;
+        assert_false(sign_key_verify(key, STR("data"), (struct str){bytes, signature.n}));
+        bytes[i] ^= 1;
+    }
+    memset(bytes, 0, signature.n);
+    assert_false(sign_key_verify(key, STR("data"), (struct str){bytes, signature.n}));
+    // Another key is another fingerprint, and knows nothing of this signature.
+    unsigned char a[SHA256_BYTES], b[SHA256_BYTES];
+    assert_true(sign_key_generate(arena, &again, &err));
+    struct sign_key *other = sign_key_parse(again, &err);
+    sign_key_fingerprint(key, a);
+    sign_key_fingerprint(other, b);
+    assert_memory_not_equal(a, b, sizeof a);
+    assert_false(sign_key_verify(other, STR("data"), signature));
+    sign_key_destroy(other);
+    sign_key_destroy(key);
+    assert_null(sign_key_parse(STR("-----BEGIN PRIVATE KEY-----\n"), &err));
+    assert_int_equal(err.code, ERR_INVALID);
+    arena_destroy(arena);
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void) {
@@ -235,6 +276,7 @@ int main(void) {
         CASE(test_validity),
         CASE(test_bad_pem),
         CASE(test_bad_requests),
+        cmocka_unit_test(test_signatures),
         CASE(test_against_openssl_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,12 @@ static void describe(struct rig *rig, struct http_exchange *exchange) {
                      STR_ARG(http_exchange_header(exchange, STR("X-test"))),
                      STR_ARG(http_exchange_header(exchange, STR("authorization"))),
                      STR_ARG(request->client_cert_name), request->body.n);
+    size_t used = 0;
+    rig->groups[0] = '\0';
+    for (size_t i = 0; i < request->client_cert_group_count && used < sizeof rig->groups; i++) {
+        used += (size_t)snprintf(rig->groups + used, sizeof rig->groups - used, "%.*s|",
+                                 STR_ARG(request->client_cert_groups[i]));
+    }
     struct http_header headers[] = {{STR("X-One"), STR("1")}, {STR("X-Empty"), STR("a b")}};
     AUTO(blob_unref) struct blob *body = blob_create(text);
     http_reply(exchange, 201, STR("text/plain; charset=utf-8"), headers, 2, body);

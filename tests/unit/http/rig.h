@@ -31,6 +31,7 @@ struct rig {
     enum err_code error;
     char message[512];
     char body[4096];
+    char groups[256]; // of the client certificate of the last request
     size_t body_len;
     uint64_t body_hash;
     char header[256]; // of the reply: Content-Type

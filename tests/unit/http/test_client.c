@@ -219,14 +219,22 @@ static void test_client_certificate(void **state) {
     struct str name = STR("admin");
     assert_true(cert_create_ca(STR("clients"), arena, &ca, &err));
     assert_true(cert_create_ca(STR("clients"), arena, &other, &err)); // the same name, another key
-    assert_true(cert_create_server(&ca, &name, 1, arena, &client, &err));
-    assert_true(cert_create_server(&other, &name, 1, arena, &stranger, &err));
+    struct cert_pair server;
+    const struct str groups[] = {STR_INIT("system:masters"), STR_INIT("team, with comma")};
+    assert_true(cert_create_client(&ca, name, groups, 2, arena, &client, &err));
+    assert_true(cert_create_client(&other, name, groups, 2, arena, &stranger, &err));
+    assert_true(cert_create_server(&ca, &name, 1, arena, &server, &err));
     rig_stop(rig);
     rig_start(rig, true, &(struct http_server_options){.client_ca = ca.cert});
     call_with(rig, (struct http_tls){.ca = rig->ca, .cert = client.cert, .key = client.key}, "/x");
     assert_string_equal(rig->message, "");
     assert_string_equal(rig->body, "GET|/x||||admin|0");
+    assert_string_equal(rig->groups, "system:masters|team, with comma|");
     call_with(rig, (struct http_tls){.ca = rig->ca}, "/x"); // without one: no name
+    assert_string_equal(rig->body, "GET|/x|||||0");
+    assert_string_equal(rig->groups, "");
+    // One that was made for a server is nobody's.
+    call_with(rig, (struct http_tls){.ca = rig->ca, .cert = server.cert, .key = server.key}, "/x");
     assert_string_equal(rig->body, "GET|/x|||||0");
     call_with(rig, (struct http_tls){.ca = rig->ca, .cert = stranger.cert, .key = stranger.key},
               "/x");
