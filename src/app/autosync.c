@@ -58,7 +58,8 @@ static bool may_heal(struct planning *planning, const struct doc_value *last, in
         done = 0; // the fight is long over
     }
     int64_t pause = self_heal_pause(done);
-    if (since < pause) {
+    // Healed in the future: the clock was set back meanwhile. What is left of the pause is unknown, and not worth hours.
+    if (since >= 0 && since < pause) {
         int64_t wait = pause - since;
         if (planning->out->requeue_ns == 0 || wait < planning->out->requeue_ns) {
             planning->out->requeue_ns = wait;

@@ -217,8 +217,10 @@ static bool retry_is_due(struct stepping *s) {
     if (!time_parse(s->finished_at, &failed_at)) {
         failed_at = 0;
     }
-    int64_t left = failed_at + retry_pause(s) - s->planning->in->now_ns;
-    if (left > 0) {
+    int64_t pause = retry_pause(s);
+    int64_t left = failed_at + pause - s->planning->in->now_ns;
+    // More than the whole pause: the clock was set back since the failure.
+    if (left > 0 && left <= pause + NS_PER_SECOND) {
         ask_again(s->planning, left);
         return false;
     }

@@ -13,6 +13,7 @@ struct sim_loop {
     int64_t now;
     uint64_t random[4]; // xoshiro256**
     int64_t work_delay_max;
+    int64_t wall_offset;
     bool stopped;
 };
 
@@ -63,7 +64,7 @@ static int64_t sim_now(struct loop *loop) {
 }
 
 static int64_t sim_wall(struct loop *loop) {
-    return SIM_WALL_START + sim_of(loop)->now;
+    return SIM_WALL_START + sim_of(loop)->now + sim_of(loop)->wall_offset;
 }
 
 static void sim_nothing(struct loop *loop) {
@@ -127,6 +128,10 @@ struct loop *sim_loop_create(uint64_t seed) {
 
 void sim_loop_destroy(struct loop *loop) {
     loop_destroy(loop);
+}
+
+void sim_loop_jump_wall(struct loop *loop, int64_t by_ns) {
+    sim_of(loop)->wall_offset += by_ns;
 }
 
 void sim_loop_set_work_delay(struct loop *loop, int64_t max_ns) {

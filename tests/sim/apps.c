@@ -293,6 +293,36 @@ static void expect_convergence(struct apps *s) {
     show(s, behind);
 }
 
+// Who wrote although there was nothing to do.
+static void show_written_after(struct world *world, int64_t revision) {
+    static const char *const kinds[][3] = {
+        {"argoproj.io", "v1alpha1", "applications"},
+        {"", "v1", "configmaps"},
+        {"", "v1", "pods"},
+        {"", "v1", "services"},
+        {"", "v1", "events"},
+        {"", "v1", "namespaces"},
+        {"", "v1", "nodes"},
+        {"apps", "v1", "deployments"},
+        {"apps", "v1", "replicasets"},
+        {"discovery.k8s.io", "v1", "endpointslices"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct kube_gvr gvr = {str_from(kinds[i][0]), str_from(kinds[i][1]), str_from(kinds[i][2])};
+        arena_reset(world->arena);
+        world_list(world, &gvr, NULL);
+        struct doc_value list = world->body;
+        for (DOC_EACH_ITEM(doc_get(&list, "items"), item)) {
+            int64_t at = 0;
+            str_to_int64(doc_get_str(item, "metadata", "resourceVersion"), &at);
+            if (at > revision) {
+                fprintf(stderr, "    %s %.*s\n", kinds[i][2],
+                        STR_ARG(doc_to_json(world->arena, item)));
+            }
+        }
+    }
+}
+
 static void expect_rest(struct apps *s) {
     struct world *world = s->world;
     world_run(world, MINUTES(10));
@@ -301,6 +331,7 @@ static void expect_rest(struct apps *s) {
     if (revision != apiserver_revision(world->server)) {
         world_fail(world, "%lld writes at rest",
                    (long long)(apiserver_revision(world->server) - revision));
+        show_written_after(world, revision);
     }
 }
 
@@ -339,10 +370,11 @@ void scenario_apps(struct world *world) {
     for (uint64_t i = 0; i < steps && !world->failed; i++) {
         arena_reset(world->arena);
         act(&s);
+        world_weather(world);
         world_run(world, (int64_t)world_random(world, 30 * NS_PER_SECOND));
         check_bystanders(&s);
     }
-    world->faults.on = false;
+    world_calm(world);
     if (!world->failed) {
         expect_convergence(&s);
         check_bystanders(&s);

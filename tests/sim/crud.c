@@ -392,10 +392,7 @@ void scenario_crud(struct world *world) {
     uint64_t rounds = world_random(world, 4) + 1;
     for (uint64_t i = 0; i < rounds && !world->failed; i++) {
         world_run(world, (int64_t)world_random(world, MINUTES(2)));
-        if (world_chance(world, 20)) {
-            store_memory_fail(world->store, world_chance(world, 50) ? ERR_FULL : ERR_IO,
-                              (unsigned)world_random(world, 4) + 1);
-        }
+        world_weather(world);
         if (i + 1 < rounds) {
             disconnect(crud);
             world_crash(world);
@@ -403,8 +400,7 @@ void scenario_crud(struct world *world) {
         }
     }
     crud->running = false;
-    world->faults.on = false;
-    store_memory_fail(world->store, ERR_NONE, 0);
+    world_calm(world);
     world_run(world, MINUTES(5));
     int64_t revision = apiserver_revision(world->server);
     world_run(world, MINUTES(60));

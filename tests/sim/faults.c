@@ -289,7 +289,12 @@ static void watch_due(void *ctx) {
             watch_end_outer(watch);
             return;
         }
-        watch->handler.on_event(watch->handler.ctx, item.event, blob_str(item.object), item.object);
+        unsigned times =
+            item.event != KUBE_BOOKMARK && strikes(fc, fc->faults->repeat_event) ? 2 : 1;
+        for (unsigned i = 0; i < times && !watch->cancelled; i++) {
+            watch->handler.on_event(watch->handler.ctx, item.event, blob_str(item.object),
+                                    item.object);
+        }
         blob_unref(item.object);
         if (watch->cancelled) {
             return; // by the callback

@@ -18,6 +18,7 @@ struct faults {
     unsigned server_error;  // 500, 503 or a broken connection, not carried out
     unsigned watch_refused; // the watch ends at once: 410, 429, 500
     unsigned watch_cut;     // per event: the stream ends before it
+    unsigned repeat_event;  // per event: it comes twice
     int64_t
         max_delay_ns; // of requests, replies and events, each on its own: calls overtake each other
     int64_t timeout_ns; // how long a lost call takes to fail, at most

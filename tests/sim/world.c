@@ -134,8 +134,8 @@ void world_set_faults(struct world *world) {
     unsigned level = (unsigned)world_random(world, 4); // none, mild, bad, awful
     unsigned most = (unsigned[]){0, 10, 60, 200}[level];
     struct faults *f = &world->faults;
-    unsigned *chances[] = {&f->lost_request, &f->lost_reply,    &f->conflict, &f->too_many,
-                           &f->server_error, &f->watch_refused, &f->watch_cut};
+    unsigned *chances[] = {&f->lost_request, &f->lost_reply,    &f->conflict,  &f->too_many,
+                           &f->server_error, &f->watch_refused, &f->watch_cut, &f->repeat_event};
     for (size_t i = 0; i < ARRAY_LEN(chances); i++) {
         *chances[i] = most ? (unsigned)world_random(world, most) : 0;
     }
@@ -143,6 +143,32 @@ void world_set_faults(struct world *world) {
     f->timeout_ns = (int64_t)world_random(world, 20 * NS_PER_SECOND) + 1;
     f->on = true;
     store_memory_set_delay(world->store, (int64_t)world_random(world, 50 * NS_PER_MS));
+}
+
+void world_weather(struct world *world) {
+    if (!world->faults.on || !world_chance(world, 15)) {
+        return;
+    }
+    switch (world_random(world, 4)) {
+    case 0:
+    case 1: // up to two hours to either side
+        sim_loop_jump_wall(world->loop,
+                           (int64_t)world_random(world, (uint64_t)MINUTES(240)) - MINUTES(120));
+        break;
+    case 2: // a commit takes seconds
+        store_memory_set_delay(world->store,
+                               (int64_t)world_random(world, 8 * (uint64_t)NS_PER_SECOND));
+        break;
+    default:
+        store_memory_fail(world->store, world_chance(world, 50) ? ERR_FULL : ERR_IO,
+                          (unsigned)world_random(world, 4) + 1);
+    }
+}
+
+void world_calm(struct world *world) {
+    world->faults.on = false;
+    store_memory_fail(world->store, ERR_NONE, 0);
+    store_memory_set_delay(world->store, (int64_t)world_random(world, 20 * NS_PER_MS));
 }
 
 // ---- Direct calls ----

@@ -47,6 +47,11 @@ void world_run(struct world *world, int64_t ns);
 // Chances of faults for this seed; some seeds are calm, some awful.
 void world_set_faults(struct world *world);
 
+// What may happen to the machine between two steps: the clock is set, the disk gets slow, full or broken for a while.
+void world_weather(struct world *world);
+// The end of all faults: whatever the machine was left in is made good.
+void world_calm(struct world *world);
+
 // Says what went wrong, with the seed, and remembers it.
 void world_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Random helpers on the seed.
