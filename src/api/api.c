@@ -47,7 +47,12 @@ static void serve_metrics(struct api *api, struct http_exchange *exchange) {
 static void serve_ready(struct api *api, struct http_exchange *exchange) {
     bool ready = api->options.app && app_controller_is_ready(api->options.app) &&
                  (!api->options.is_ready || api->options.is_ready(api->options.ctx));
-    reply(exchange, ready ? 200 : 503, ready ? "ok\n" : "not ready\n");
+    bool standby =
+        !api->options.app && api->options.is_standby && api->options.is_standby(api->options.ctx);
+    reply(exchange, ready || standby ? 200 : 503,
+          ready     ? "ok\n"
+          : standby ? "ok: another replica leads\n"
+                    : "not ready\n");
 }
 
 static bool verify(struct api *api, const struct vcs_webhook_request *request, struct arena *arena,

@@ -14,6 +14,8 @@ struct api_options {
     struct app_controller *app; // borrowed; may be NULL until there is one
     // More to ask for readiness, e.g. the embedded API; may be NULL.
     bool (*is_ready)(void *ctx);
+    // Another process leads, and this one waits to follow it: ready without controllers. May be NULL.
+    bool (*is_standby)(void *ctx);
     void *ctx;
 };
 struct api *api_create(const struct api_options *options);

@@ -27,6 +27,7 @@ struct app_options {
     bool no_events;           // do not write Event objects
     double qps;               // client-side rate limit per remote cluster; 0: none
     unsigned burst;
+    struct kube_fence *fence; // for the clients of remote clusters; borrowed, may be NULL
 };
 
 struct app_controller *app_controller_create(const struct app_options *options);
@@ -41,9 +42,12 @@ void app_controller_pushed(struct app_controller *controller, const struct vcs_p
 struct str app_controller_webhook_secret(const struct app_controller *controller, const char *key);
 
 // ---- First start (app/bootstrap.c): namespace, CRDs and the AppProject "default" ----
-// What is there already stays untouched, Argo CD's own CRDs too.
-void app_bootstrap(struct loop *loop, struct kube_client *client, struct str ns,
-                   void (*done)(void *ctx, const struct err *error), void *ctx);
+// What is there already stays untouched, Argo CD's own CRDs too; where all is there, nothing is written. The result is for
+// app_bootstrap_cancel, until `done` runs.
+struct app_boot;
+struct app_boot *app_bootstrap(struct loop *loop, struct kube_client *client, struct str ns,
+                               void (*done)(void *ctx, const struct err *error), void *ctx);
+void app_bootstrap_cancel(struct app_boot *boot); // `done` does not run any more
 // The CRDs as one JSON List, for `skiff crds` and the shipped manifests; static text.
 struct str app_crds_json(void);
 

@@ -136,7 +136,8 @@ static struct kube_client *connect_cluster(struct app_controller *controller,
                                         .qps = controller->options.qps,
                                         .burst = controller->options.burst,
                                         .user_agent = STR("skiff/" SKIFF_VERSION),
-                                        .metrics = controller->options.metrics};
+                                        .metrics = controller->options.metrics,
+                                        .fence = controller->options.fence};
     return kube_http_client_create(controller->loop, controller->options.http, &options);
 }
 

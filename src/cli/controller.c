@@ -6,13 +6,19 @@
 #include "base/timefmt.h"
 #include "cli/serve.h"
 #include "kube/kubeconfig.h"
+#include "kube/lease.h"
 #include "kube/simple.h"
+
+#define LEASE_NAME "skiff-controller"
+enum { LEASE_CONNECTIONS = 2 }; // of its own: a renewal does not stand behind a burst of writes
 
 struct controller {
     struct serve serve;
     struct str kubeconfig, context;
-    bool in_cluster, with_argocd, allow_exec;
+    bool in_cluster, with_argocd, allow_exec, leader_elect;
     struct kube_config config;
+    struct kube_client *lease_client;
+    struct kube_lease *lease;
 };
 
 static bool load_config(struct controller *c, struct arena *arena, struct err *err) {
@@ -25,7 +31,8 @@ static bool load_config(struct controller *c, struct arena *arena, struct err *e
 }
 
 // Two controllers over the same Applications would undo each other's work.
-static bool check_no_argocd(struct controller *c, struct arena *arena, struct err *err) {
+static bool check_no_argocd(struct controller *c, struct kube_client *client, struct arena *arena,
+                            struct err *err) {
     static const char *const kinds[] = {"statefulsets", "deployments"};
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         struct kube_request request = {
@@ -36,7 +43,7 @@ static bool check_no_argocd(struct controller *c, struct arena *arena, struct er
             .grace_seconds = -1,
             .timeout_ns = 30 * NS_PER_SECOND};
         struct kube_answer reply;
-        if (!kube_call_wait(c->serve.loop, c->serve.home, &request, arena, &reply, err)) {
+        if (!kube_call_wait(c->serve.loop, client, &request, arena, &reply, err)) {
             return err_wrap(err, "looking for Argo CD's own controller");
         }
         struct doc_value list;
@@ -62,20 +69,117 @@ static void ready(void *ctx) {
     LOG(LOG_INFO, "main", "the controller runs", "server", c->config.server.p);
 }
 
+static struct kube_client *connect(struct controller *c, struct kube_fence *fence) {
+    struct kube_http_options options = {.config = &c->config,
+                                        .qps = (double)c->serve.settings.qps,
+                                        .burst = (unsigned)c->serve.settings.burst,
+                                        .user_agent = STR("skiff/" SKIFF_VERSION),
+                                        .metrics = c->serve.metrics,
+                                        .fence = fence};
+    return kube_http_client_create(c->serve.loop, c->serve.http, &options);
+}
+
+// The Lease needs its namespace, which else the leader would make at its first start.
+static bool make_namespace(struct controller *c, struct arena *arena, struct err *err) {
+    struct kube_gvr gvr = {STR(""), STR("v1"), STR("namespaces")};
+    struct str ns = c->serve.settings.ns;
+    struct kube_request get = {.verb = KUBE_GET, .gvr = gvr, .name = ns, .grace_seconds = -1};
+    struct kube_request create = {
+        .verb = KUBE_CREATE,
+        .gvr = gvr,
+        .body = arena_printf(arena, "{\"metadata\":{\"name\":\"%.*s\"}}", STR_ARG(ns)),
+        .field_manager = STR("skiff"),
+        .grace_seconds = -1};
+    struct kube_answer reply = {0};
+    struct err ignored = {0};
+    if (kube_call_wait(c->serve.loop, c->lease_client, &get, arena, &reply, &ignored) ||
+        reply.status != 404) {
+        return true; // there, or not ours to see
+    }
+    return kube_call_wait(c->serve.loop, c->lease_client, &create, arena, &reply, err) ||
+           str_eq(reply.reason, STR("AlreadyExists")) ||
+           err_wrap(err, "making the namespace %.*s", STR_ARG(ns));
+}
+
+// ---- Two or more replicas: the one that holds the Lease works ----
+
+// With the client of the time as leader everything goes that still waits to be sent.
+static void leadership_changed(void *ctx, bool is_leading) {
+    struct controller *c = ctx;
+    if (is_leading) {
+        c->serve.home = connect(c, kube_lease_fence(c->lease));
+        serve_lead(&c->serve);
+    } else {
+        serve_unlead(&c->serve);
+        kube_client_destroy(TAKE(c->serve.home));
+    }
+}
+
+static bool is_standby(void *ctx) {
+    struct controller *c = ctx;
+    return c->lease && kube_lease_is_known(c->lease) && !kube_lease_is_leading(c->lease);
+}
+
+static void given_up(void *ctx) {
+    struct controller *c = ctx;
+    loop_stop(c->serve.loop);
+}
+
+static void stop_leading(void *ctx) {
+    struct controller *c = ctx;
+    kube_lease_release(c->lease, given_up, c);
+}
+
+static void start_election(void *ctx) {
+    struct controller *c = ctx;
+    struct serve *serve = &c->serve;
+    struct kube_lease_options options = {.loop = serve->loop,
+                                         .client = c->lease_client,
+                                         .ns = serve->settings.ns,
+                                         .name = STR(LEASE_NAME),
+                                         .identity =
+                                             kube_lease_identity(serve->loop, serve->cli->arena),
+                                         .metrics = serve->metrics,
+                                         .on_change = leadership_changed,
+                                         .ctx = c};
+    c->lease = kube_lease_create(&options);
+    serve->fence = kube_lease_fence(c->lease);
+    serve->on_stop = stop_leading;
+}
+
 static bool start(struct controller *c, struct cli *cli, const struct serve_settings *settings,
                   struct err *err) {
-    if (!load_config(c, cli->arena, err) || !serve_init(&c->serve, cli, settings, err)) {
+    struct serve *serve = &c->serve;
+    serve->on_ready = ready;
+    serve->ctx = c;
+    if (!load_config(c, cli->arena, err) || !serve_init(serve, cli, settings, err)) {
         return false;
     }
+    if (!c->leader_elect) {
+        serve->home = connect(c, NULL);
+        return (c->with_argocd || check_no_argocd(c, serve->home, cli->arena, err)) &&
+               serve_run(serve, err);
+    }
+    serve->on_start = start_election;
+    serve->is_standby = is_standby;
     struct kube_http_options options = {.config = &c->config,
-                                        .qps = (double)settings->qps,
-                                        .burst = (unsigned)settings->burst,
-                                        .user_agent = STR("skiff/" SKIFF_VERSION),
-                                        .metrics = c->serve.metrics};
-    c->serve.home = kube_http_client_create(c->serve.loop, c->serve.http, &options);
-    c->serve.on_ready = ready;
-    c->serve.ctx = c;
-    return (c->with_argocd || check_no_argocd(c, cli->arena, err)) && serve_run(&c->serve, err);
+                                        .user_agent = STR("skiff/" SKIFF_VERSION " lease"),
+                                        .metrics = serve->metrics,
+                                        .connections = LEASE_CONNECTIONS};
+    c->lease_client = kube_http_client_create(serve->loop, serve->http, &options);
+    return make_namespace(c, cli->arena, err) &&
+           (c->with_argocd || check_no_argocd(c, c->lease_client, cli->arena, err)) &&
+           serve_run(serve, err);
+}
+
+static void end(struct controller *c) {
+    if (c->lease) { // its fence is asked by the clients, and it asks the HTTP client
+        serve_unlead(&c->serve);
+        kube_client_destroy(TAKE(c->serve.home));
+        kube_lease_destroy(TAKE(c->lease));
+    }
+    kube_client_destroy(TAKE(c->lease_client));
+    serve_fini(&c->serve);
 }
 
 static int run(struct cli *cli, int argc, char **argv) {
@@ -83,6 +187,7 @@ static int run(struct cli *cli, int argc, char **argv) {
     struct serve_settings settings;
     serve_defaults(&settings);
     struct str cache = {NULL, 0};
+    bool elect_given = false;
     const char *env = getenv("KUBECONFIG");
     c.kubeconfig = str_from(env && env[0] ? env : NULL);
     struct cli_option options[] = {
@@ -92,6 +197,10 @@ static int run(struct cli *cli, int argc, char **argv) {
          "Context of the kubeconfig (default its current one)."},
         {"in-cluster", 0, CLI_FLAG, &c.in_cluster, NULL,
          "Use the ServiceAccount of the pod this runs in."},
+        {"leader-elect", 0, CLI_FLAG, &c.leader_elect, NULL,
+         "Work only while holding the Lease skiff-controller, so that replicas can wait for each "
+         "other's end (default with --in-cluster).",
+         &elect_given},
         {"with-argocd", 0, CLI_FLAG, &c.with_argocd, NULL,
          "Start although Argo CD's own controller runs here."},
         {"allow-exec", 0, CLI_FLAG, &c.allow_exec, NULL,
@@ -119,12 +228,13 @@ static int run(struct cli *cli, int argc, char **argv) {
     if (settings.qps < 0 || settings.burst < 0 || settings.burst > 100000) {
         return cli_fail(cli, EXIT_USAGE, "--kube-qps and --kube-burst take numbers from 0 on");
     }
+    c.leader_elect = elect_given ? c.leader_elect : c.in_cluster;
     settings.cache_dir =
         cache.n ? cache
                 : arena_printf(cli->arena, "%.*s/cache", STR_ARG(cli_data_dir(cli->arena, cache)));
     struct err err = {0};
     bool ok = start(&c, cli, &settings, &err);
-    serve_fini(&c.serve);
+    end(&c);
     if (c.serve.metrics) {
         metrics_destroy(c.serve.metrics);
     }

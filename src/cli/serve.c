@@ -67,7 +67,12 @@ static void trim(void *ctx) {
 static void stop(void *ctx) {
     struct serve *serve = ctx;
     LOG(LOG_INFO, "main", "stopping");
-    loop_stop(serve->loop);
+    void (*on_stop)(void *) = TAKE(serve->on_stop); // a second signal does not wait for it
+    if (on_stop) {
+        on_stop(serve->ctx);
+    } else {
+        loop_stop(serve->loop);
+    }
 }
 
 bool serve_init(struct serve *serve, struct cli *cli, const struct serve_settings *settings,
@@ -98,6 +103,7 @@ bool serve_init(struct serve *serve, struct cli *cli, const struct serve_setting
 
 static void booted(void *ctx, const struct err *error) {
     struct serve *serve = ctx;
+    serve->boot = NULL;
     if (error) {
         serve->failure = *error;
         loop_stop(serve->loop);
@@ -110,7 +116,8 @@ static void booted(void *ctx, const struct err *error) {
                                   .metrics = serve->metrics,
                                   .ns = serve->settings.ns,
                                   .qps = (double)serve->settings.qps,
-                                  .burst = (unsigned)serve->settings.burst};
+                                  .burst = (unsigned)serve->settings.burst,
+                                  .fence = serve->fence};
     serve->app = app_controller_create(&options);
     api_set_app(serve->api, serve->app);
     if (serve->on_ready) {
@@ -118,8 +125,19 @@ static void booted(void *ctx, const struct err *error) {
     }
 }
 
+void serve_lead(struct serve *serve) {
+    serve->boot = app_bootstrap(serve->loop, serve->home, serve->settings.ns, booted, serve);
+}
+
+void serve_unlead(struct serve *serve) {
+    app_bootstrap_cancel(TAKE(serve->boot));
+    api_set_app(serve->api, NULL);
+    app_controller_destroy(TAKE(serve->app));
+}
+
 static bool start_api(struct serve *serve, struct err *err) {
-    struct api_options options = {.metrics = serve->metrics};
+    struct api_options options = {
+        .metrics = serve->metrics, .is_standby = serve->is_standby, .ctx = serve->ctx};
     serve->api = api_create(&options);
     if (serve->settings.api_listen.n == 0) {
         return true;
@@ -150,7 +168,11 @@ bool serve_run(struct serve *serve, struct err *err) {
     if (!serve->vcs) {
         return false;
     }
-    app_bootstrap(serve->loop, serve->home, serve->settings.ns, booted, serve);
+    if (serve->on_start) {
+        serve->on_start(serve->ctx);
+    } else {
+        serve_lead(serve);
+    }
     loop_run(serve->loop);
     if (serve->failure.code != ERR_NONE) {
         *err = serve->failure;
@@ -189,8 +211,10 @@ void serve_fini(struct serve *serve) {
     if (serve->api_server) {
         http_server_stop(serve->api_server);
     }
+    if (serve->api) {
+        serve_unlead(serve);
+    }
     api_destroy(serve->api);
-    app_controller_destroy(serve->app);
     run_out(serve->loop);
     if (serve->vcs) {
         serve->vcs->ops->destroy(serve->vcs);

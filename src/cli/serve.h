@@ -25,6 +25,7 @@ struct serve {
     struct http_client *http;
     struct vcs *vcs;
     struct kube_client *home;
+    struct app_boot *boot; // while the first start is prepared
     struct app_controller *app;
     struct api *api;
     struct http_server *api_server;
@@ -34,6 +35,11 @@ struct serve {
     size_t trimmed;              // free bytes the allocator held after the last trim
     struct err failure;          // why the loop was stopped, ERR_NONE for a signal
     void (*on_ready)(void *ctx); // after the first start was prepared
+    void (*on_stop)(void *ctx);  // at the first signal, instead of the end; may be NULL
+    // With `on_start` serve_run calls it instead of serve_lead, and the caller says when to begin and to end.
+    void (*on_start)(void *ctx);
+    bool (*is_standby)(void *ctx); // for /readyz; may be NULL
+    struct kube_fence *fence;      // for the clients of remote clusters; may be NULL
     void *ctx;
 };
 
@@ -58,7 +64,9 @@ void serve_defaults(struct serve_settings *settings); // from SKIFF_* in the env
 bool serve_init(struct serve *serve, struct cli *cli, const struct serve_settings *settings,
                 struct err *err) MUST_USE;
 bool serve_run(struct serve *serve, struct err *err) MUST_USE;
-void serve_fini(struct serve *serve);                            // everything but `home`
+void serve_lead(struct serve *serve);   // starts the controllers over `home`
+void serve_unlead(struct serve *serve); // ends them; then `home` may go
+void serve_fini(struct serve *serve);   // everything but `home`
 bool serve_make_dir(const char *path, struct err *err) MUST_USE; // with its parents, mode 0700
 
 #endif

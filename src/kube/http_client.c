@@ -26,6 +26,7 @@ static const int64_t stall_ns = 30 * NS_PER_SECOND;
 struct call {
     uint32_t hash; // of the id
     bool cancelled, retried, is_watch, has_head, stalled;
+    bool is_fenced;          // counted by the fence until the call is over
     struct http_kube *owner; // NULL: the client is gone
     uint64_t id;
     uint64_t http_id; // 0: not started
@@ -61,8 +62,10 @@ struct http_kube {
     uint64_t last_id;
     struct http_target *target; // kept by the calls under way, too
     uint64_t certificate;       // which of an exec plugin's it was made with
-    struct queue waiting;       // for the rate limit or credentials, in order
-    struct queue failed;        // to be answered in the next turn
+    unsigned connections;
+    struct kube_fence *fence;
+    struct queue waiting; // for the rate limit or credentials, in order
+    struct queue failed;  // to be answered in the next turn
     struct loop_timer *pump_timer, *fail_timer, *stall_timer;
     bool waits_for_auth;
     double qps, burst, tokens;
@@ -123,7 +126,7 @@ static const struct http_target *get_target(struct http_kube *kube) {
             tls.cert = cert;
             tls.key = key;
         }
-        kube->target = http_target_create(&tls, kube->config.proxy, CALL_CONNECTIONS);
+        kube->target = http_target_create(&tls, kube->config.proxy, kube->connections);
         kube->certificate = certificate;
     }
     return kube->target;
@@ -143,6 +146,9 @@ static void call_free(struct call *call) {
 // Takes the call out of the client; then its callback may do anything with the client.
 static void forget(struct call *call) {
     if (call->owner) {
+        if (call->is_fenced) {
+            kube_fence_leave(call->owner->fence);
+        }
         kube_set_remove(&call->owner->calls, call);
         call->owner = NULL;
     }
@@ -391,6 +397,25 @@ static void auth_arrived(void *ctx) {
     pump(kube);
 }
 
+// A write goes out only while this process leads, and its answer is not waited for longer.
+static bool pass_fence(struct call *call) {
+    struct kube_fence *fence = call->owner->fence;
+    if (!fence || call->is_watch || strcmp(call->wire.method, "GET") == 0) {
+        return true;
+    }
+    if (call->is_fenced) { // sent before, with old credentials
+        kube_fence_leave(fence);
+        call->is_fenced = false;
+    }
+    int64_t left;
+    if (!kube_fence_enter(fence, &left, &call->error)) {
+        return false;
+    }
+    call->is_fenced = true;
+    call->timeout_ns = call->timeout_ns < left ? call->timeout_ns : left;
+    return true;
+}
+
 static void pump(void *ctx) {
     struct http_kube *kube = ctx;
     while (kube->waiting.first && !kube->waits_for_auth) {
@@ -411,6 +436,10 @@ static void pump(void *ctx) {
         if (wait > 0) {
             loop_timer_start(kube->pump_timer, wait);
             return;
+        }
+        if (!pass_fence(kube->waiting.first)) {
+            fail_later(queue_pop(&kube->waiting));
+            continue;
         }
         start(queue_pop(&kube->waiting), authorization);
     }
@@ -595,6 +624,8 @@ struct kube_client *kube_http_client_create(struct loop *loop, struct http_clien
     kube->user_agent = options->user_agent.n ? arena_dup(kube->arena, options->user_agent)
                                              : STR("skiff/" SKIFF_VERSION);
     kube->qps = options->qps;
+    kube->connections = options->connections ? options->connections : CALL_CONNECTIONS;
+    kube->fence = options->fence;
     kube->burst = options->burst >= 1 ? options->burst : 1;
     kube->tokens = kube->burst;
     kube->refilled_ns = loop_now(loop);

@@ -5,6 +5,7 @@
 
 #include "http/client.h"
 #include "kube/client.h"
+#include "kube/lease.h"
 #include "metrics/metrics.h"
 
 struct kube_config {
@@ -47,7 +48,9 @@ struct kube_http_options {
     double qps;                       // client-side rate limit; 0: none
     unsigned burst;
     struct str user_agent;
-    struct metrics *metrics; // may be NULL
+    struct metrics *metrics;  // may be NULL
+    struct kube_fence *fence; // asked before each write goes out; borrowed, may be NULL
+    unsigned connections;     // for short calls; 0: 4. Clients with different numbers share none.
 };
 struct kube_client *kube_http_client_create(struct loop *loop, struct http_client *http,
                                             const struct kube_http_options *options);
