@@ -95,6 +95,8 @@ def note_of(schema, newer, ref):
         note['default'] = newer['default']
     if 'enum' in innermost(schema):
         note['enum'] = innermost(schema)['enum']
+    if schema.get('x-kubernetes-map-type') == 'granular':
+        note['x-kubernetes-map-type'] = 'granular'
     return json.dumps(note, separators=(',', ':')) if note else None
 
 

@@ -4,81 +4,72 @@
 #include "apiserver/kinds_internal.h"
 
 #include "apiserver/openapi.h"
+#include "base/limits.h"
+#include "base/text.h"
+#include "crypto/crypto.h"
 
-static const char *const all_verbs[] = {
-    "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch", NULL};
-static const char *const no_collection_verbs[] = {"create", "delete", "get",   "list",
-                                                  "patch",  "update", "watch", NULL};
-static const char *const read_verbs[] = {"get", "list", NULL};
-static const char *const create_verbs[] = {"create", NULL};
-static const char *const part_verbs[] = {"get", "patch", "update", NULL};
-static const char *const update_verbs[] = {"update", NULL};
-
-struct subresource { // how a part of an object is announced
-    const char *name;
-    const char *const *verbs;
-    struct str group, version, kind; // of the body
-};
-
-static const char *const *kind_verbs(const struct api_kind *kind) {
+const char *api_kind_verbs(const struct api_kind *kind) {
     if (kind->no_store) {
-        return create_verbs;
+        return "create";
     }
     if (kind->read_only) {
-        return read_verbs;
+        return "get list";
     }
-    return kind->no_collection_delete ? no_collection_verbs : all_verbs;
+    if (kind->custom) { // the order of a real server, which lists them so for custom kinds only
+        return "delete deletecollection get list patch create update watch";
+    }
+    return kind->no_collection_delete
+               ? "create delete get list patch update watch"
+               : "create delete deletecollection get list patch update watch";
 }
 
-static struct subresource describe_subresource(const struct api_kind *kind, struct str name) {
-    struct subresource out = {.verbs = create_verbs, .kind = kind->kind};
-    if (str_eq(name, STR("eviction"))) {
-        out.group = STR("policy");
-        out.version = STR("v1");
-        out.kind = STR("Eviction");
-    } else if (str_eq(name, STR("binding"))) {
-        out.kind = STR("Binding");
-    } else if (str_eq(name, STR("finalize"))) {
-        out.verbs = update_verbs;
+static struct api_part part_of(struct arena *arena, const struct api_kind *kind, struct str name) {
+    const struct builtin_part *row = api_builtin_part(name);
+    struct api_part out = {.name = name, .verbs = "create", .own = true, .kind = kind->kind};
+    if (row) {
+        out.verbs = row->verbs;
+    }
+    if (row && row->group) {
+        out.own = !row->group[0];
+        out.group = str_from(row->group);
+        out.version = str_from(row->version);
+        out.kind = row->kind ? str_from(row->kind)
+                             : arena_printf(arena, "%.*sProxyOptions", STR_ARG(kind->kind));
     }
     return out;
 }
 
-// All parts of a kind in byte order of their names, as Kubernetes lists them.
-static size_t list_subresources(const struct api_kind *kind, struct subresource *out, size_t max) {
+size_t api_kind_parts(struct arena *arena, const struct api_kind *kind,
+                      struct api_part parts[API_PARTS_MAX]) {
     size_t n = 0;
-    for (size_t i = 0; i < kind->subresource_count && n < max; i++) {
-        out[n] = describe_subresource(kind, kind->subresources[i]);
-        out[n++].name = kind->subresources[i].p;
+    for (size_t i = 0; i < kind->subresource_count && n < API_PARTS_MAX - 2; i++) {
+        parts[n++] = part_of(arena, kind, kind->subresources[i]);
     }
-    if (kind->has_scale && n < max) {
-        out[n++] = (struct subresource){.name = "scale",
-                                        .verbs = part_verbs,
-                                        .group = STR("autoscaling"),
-                                        .version = STR("v1"),
-                                        .kind = STR("Scale")};
+    // Custom kinds have them the other way round, as with a real server.
+    bool scale_first = kind->has_scale && !kind->custom;
+    if (scale_first) {
+        parts[n++] = part_of(arena, kind, STR("scale"));
     }
-    if (kind->has_status && n < max) {
-        out[n++] = (struct subresource){.name = "status", .verbs = part_verbs, .kind = kind->kind};
+    if (kind->has_status) {
+        size_t at = n;
+        while (at > 0 && str_cmp(parts[at - 1].name, STR("status")) > 0) {
+            parts[at] = parts[at - 1];
+            at--;
+        }
+        parts[at] = part_of(arena, kind, STR("status"));
+        n++;
+    }
+    if (kind->has_scale && !scale_first) {
+        parts[n++] = part_of(arena, kind, STR("scale"));
     }
     return n;
 }
 
-static struct str subresource_name(const struct api_kind *kind, const struct subresource *sub) {
-    for (size_t i = 0; i < kind->subresource_count; i++) {
-        if (kind->subresources[i].p == sub->name) {
-            return kind->subresources[i]; // a slice of a longer text, not a C string
-        }
-    }
-    return str_from(sub->name);
-}
-
-enum { SUBRESOURCES_MAX = 8 };
-
-static struct doc_value verbs_value(struct arena *arena, const char *const *verbs) {
+static struct doc_value verbs_value(struct arena *arena, const char *verbs) {
     struct doc_array list = doc_array_start(arena);
-    for (size_t i = 0; verbs[i]; i++) {
-        doc_array_add(&list, doc_make_str(str_from(verbs[i])));
+    struct str rest = str_from(verbs), verb;
+    while (str_next(&rest, ' ', &verb)) {
+        doc_array_add(&list, doc_make_str(verb));
     }
     return doc_array_done(&list);
 }
@@ -116,7 +107,7 @@ static struct doc_value aggregated_resource(struct arena *arena, const struct ap
     doc_object_set_c(&out, "responseKind", response_kind(arena, group, version, kind->kind));
     doc_object_set_c(&out, "scope", kind->namespaced ? DOC_S("Namespaced") : DOC_S("Cluster"));
     doc_object_set_c(&out, "singularResource", doc_make_str(kind->singular));
-    doc_object_set_c(&out, "verbs", verbs_value(arena, kind_verbs(kind)));
+    doc_object_set_c(&out, "verbs", verbs_value(arena, api_kind_verbs(kind)));
     if (kind->short_name_count) {
         doc_object_set_c(&out, "shortNames",
                          strings_value(arena, kind->short_names, kind->short_name_count));
@@ -125,17 +116,16 @@ static struct doc_value aggregated_resource(struct arena *arena, const struct ap
         doc_object_set_c(&out, "categories",
                          strings_value(arena, kind->categories, kind->category_count));
     }
-    struct subresource subs[SUBRESOURCES_MAX];
-    size_t count = list_subresources(kind, subs, SUBRESOURCES_MAX);
+    struct api_part parts[API_PARTS_MAX];
+    size_t count = api_kind_parts(arena, kind, parts);
     struct doc_array list = doc_array_start(arena);
     for (size_t i = 0; i < count; i++) {
-        bool own = subs[i].group.n == 0 && subs[i].version.n == 0;
         struct doc_object sub = doc_object_start(arena);
-        doc_object_set_c(&sub, "subresource", doc_make_str(subresource_name(kind, &subs[i])));
+        doc_object_set_c(&sub, "subresource", doc_make_str(parts[i].name));
         doc_object_set_c(&sub, "responseKind",
-                         response_kind(arena, own ? group : subs[i].group,
-                                       own ? version : subs[i].version, subs[i].kind));
-        doc_object_set_c(&sub, "verbs", verbs_value(arena, subs[i].verbs));
+                         response_kind(arena, parts[i].own ? group : parts[i].group,
+                                       parts[i].own ? version : parts[i].version, parts[i].kind));
+        doc_object_set_c(&sub, "verbs", verbs_value(arena, parts[i].verbs));
         doc_array_add(&list, doc_object_done(&sub));
     }
     if (count) {
@@ -230,13 +220,29 @@ static const char *aggregated_version(struct str accept) {
 
 // ---- One by one ----
 
+// Lets a client see that the stored version of a kind changed. A real server of this release stores three kinds in
+// their beta version still, which is said here so that clients see the same.
+static struct doc_value storage_hash(struct arena *arena, const struct api_kind *kind) {
+    static const char *const betas[] = {"CustomResourceDefinition", "MutatingAdmissionPolicy",
+                                        "MutatingAdmissionPolicyBinding"};
+    unsigned char digest[SHA256_BYTES];
+    struct str version = kind->storage_version;
+    for (size_t i = 0; !kind->custom && i < ARRAY_LEN(betas); i++) {
+        version = str_eq_c(kind->kind, betas[i]) ? STR("v1beta1") : version;
+    }
+    sha256(arena_printf(arena, "%.*s/%.*s/%.*s", STR_ARG(kind->storage_group), STR_ARG(version),
+                        STR_ARG(kind->kind)),
+           digest);
+    return doc_make_str(base64_encode(arena, str_make((const char *)digest, 8)));
+}
+
 static struct doc_value legacy_resource(struct arena *arena, const struct api_kind *kind) {
     struct doc_object out = doc_object_start(arena);
     doc_object_set_c(&out, "name", doc_make_str(kind->plural));
     doc_object_set_c(&out, "singularName", doc_make_str(kind->singular));
     doc_object_set_c(&out, "namespaced", doc_make_bool(kind->namespaced));
     doc_object_set_c(&out, "kind", doc_make_str(kind->kind));
-    doc_object_set_c(&out, "verbs", verbs_value(arena, kind_verbs(kind)));
+    doc_object_set_c(&out, "verbs", verbs_value(arena, api_kind_verbs(kind)));
     if (kind->short_name_count) {
         doc_object_set_c(&out, "shortNames",
                          strings_value(arena, kind->short_names, kind->short_name_count));
@@ -245,24 +251,26 @@ static struct doc_value legacy_resource(struct arena *arena, const struct api_ki
         doc_object_set_c(&out, "categories",
                          strings_value(arena, kind->categories, kind->category_count));
     }
+    if (!kind->no_store && !kind->read_only) {
+        doc_object_set_c(&out, "storageVersionHash", storage_hash(arena, kind));
+    }
     return doc_object_done(&out);
 }
 
-static struct doc_value legacy_subresource(struct arena *arena, const struct api_kind *kind,
-                                           const struct subresource *sub) {
-    struct str name = subresource_name(kind, sub);
+static struct doc_value legacy_part(struct arena *arena, const struct api_kind *kind,
+                                    const struct api_part *part) {
     struct doc_object out = doc_object_start(arena);
     doc_object_set_c(
         &out, "name",
-        doc_make_str(arena_printf(arena, "%.*s/%.*s", STR_ARG(kind->plural), STR_ARG(name))));
+        doc_make_str(arena_printf(arena, "%.*s/%.*s", STR_ARG(kind->plural), STR_ARG(part->name))));
     doc_object_set_c(&out, "singularName", DOC_S(""));
     doc_object_set_c(&out, "namespaced", doc_make_bool(kind->namespaced));
-    if (sub->group.n) {
-        doc_object_set_c(&out, "group", doc_make_str(sub->group));
-        doc_object_set_c(&out, "version", doc_make_str(sub->version));
+    if (!part->own) {
+        doc_object_set_c(&out, "group", doc_make_str(part->group));
+        doc_object_set_c(&out, "version", doc_make_str(part->version));
     }
-    doc_object_set_c(&out, "kind", doc_make_str(sub->kind));
-    doc_object_set_c(&out, "verbs", verbs_value(arena, sub->verbs));
+    doc_object_set_c(&out, "kind", doc_make_str(part->kind));
+    doc_object_set_c(&out, "verbs", verbs_value(arena, part->verbs));
     return doc_object_done(&out);
 }
 
@@ -276,10 +284,10 @@ static bool resource_list(const struct api_kinds *kinds, struct str group, struc
         }
         any = kind;
         doc_array_add(&list, legacy_resource(arena, kind));
-        struct subresource subs[SUBRESOURCES_MAX];
-        size_t count = list_subresources(kind, subs, SUBRESOURCES_MAX);
-        for (size_t s = 0; s < count; s++) {
-            doc_array_add(&list, legacy_subresource(arena, kind, &subs[s]));
+        struct api_part parts[API_PARTS_MAX];
+        size_t count = api_kind_parts(arena, kind, parts);
+        for (size_t part = 0; part < count; part++) {
+            doc_array_add(&list, legacy_part(arena, kind, &parts[part]));
         }
     }
     if (!any) {
@@ -399,6 +407,46 @@ static struct doc_value version_info(struct arena *arena) {
 
 // ---- Paths ----
 
+// What "/" lists: one entry a document, in byte order.
+static struct doc_value path_list(const struct api_kinds *kinds, struct arena *arena) {
+    static const char *const others[] = {"/healthz",    "/livez",  "/metrics", "/openapi/v2",
+                                         "/openapi/v3", "/readyz", "/version"};
+    struct doc_array paths = doc_array_start(arena);
+    VEC(struct str) groups = {0};
+    const struct api_kind *kind;
+    for (size_t i = 0; api_kinds_next(kinds, &i, &kind);) {
+        struct str name = arena_printf(arena, "/apis/%.*s", STR_ARG(kind->group));
+        struct str both[] = {
+            name, arena_printf(arena, "%.*s/%.*s", STR_ARG(name), STR_ARG(kind->version))};
+        for (size_t b = 0; kind->group.n && b < ARRAY_LEN(both); b++) {
+            size_t at = 0;
+            while (at < groups.len && str_cmp(groups.items[at], both[b]) < 0) {
+                at++;
+            }
+            if (at < groups.len && str_eq(groups.items[at], both[b])) {
+                continue;
+            }
+            VEC_PUSH(&groups, both[b]);
+            memmove(groups.items + at + 1, groups.items + at,
+                    (groups.len - 1 - at) * sizeof(both[b]));
+            groups.items[at] = both[b];
+        }
+    }
+    doc_array_add(&paths, DOC_S("/api"));
+    doc_array_add(&paths, DOC_S("/api/v1"));
+    doc_array_add(&paths, DOC_S("/apis"));
+    for (size_t i = 0; i < groups.len; i++) {
+        doc_array_add(&paths, doc_make_str(groups.items[i]));
+    }
+    VEC_FREE(&groups);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        doc_array_add(&paths, doc_make_str(str_from(others[i])));
+    }
+    struct doc_object out = doc_object_start(arena);
+    doc_object_set_c(&out, "paths", doc_array_done(&paths));
+    return doc_object_done(&out);
+}
+
 static bool find_apis(const struct api_kinds *kinds, struct str rest, struct arena *arena,
                       struct doc_value *value) {
     struct str group, version, more;
@@ -411,18 +459,16 @@ static bool find_apis(const struct api_kinds *kinds, struct str rest, struct are
     return group.n > 0 && resource_list(kinds, group, version, arena, value);
 }
 
-bool api_discovery_get(const struct api_kinds *kinds, struct str path, struct str accept,
-                       struct arena *arena, struct str *content_type, struct buf *out) {
-    struct str query;
-    str_cut(path, '?', &path, &query);
+bool api_discovery_page(const struct api_kinds *kinds, struct str path, struct str query,
+                        struct str accept, struct arena *arena, struct api_text *page) {
     if (path.n > 1 && path.p[path.n - 1] == '/') {
         path.n--;
     }
     if (str_starts(path, STR("/openapi/"))) {
-        return api_openapi_get(kinds, path, accept, arena, content_type, out);
+        return api_openapi_get(kinds, path, query, accept, arena, page);
     }
     struct doc_value value;
-    struct str type = STR("application/json");
+    page->content_type = STR("application/json");
     const char *version = aggregated_version(accept);
     if (str_eq(path, STR("/version"))) {
         value = version_info(arena);
@@ -430,12 +476,14 @@ bool api_discovery_get(const struct api_kinds *kinds, struct str path, struct st
         bool core = str_eq(path, STR("/api"));
         if (version) {
             value = aggregated(kinds, core, version, arena);
-            type = arena_printf(
+            page->content_type = arena_printf(
                 arena, "application/json;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList",
                 version);
         } else {
             value = core ? core_versions(arena) : group_list(kinds, arena);
         }
+    } else if (str_eq(path, STR("/"))) {
+        value = path_list(kinds, arena);
     } else if (str_eq(path, STR("/api/v1"))) {
         if (!resource_list(kinds, STR(""), STR("v1"), arena, &value)) {
             return false;
@@ -444,6 +492,25 @@ bool api_discovery_get(const struct api_kinds *kinds, struct str path, struct st
                !find_apis(kinds, str_skip(path, strlen("/apis/")), arena, &value)) {
         return false;
     }
-    *content_type = type;
-    return doc_print_json(&value, out);
+    AUTO_BUF struct buf out;
+    buf_init(&out, LIMIT_JSON_BYTES);
+    if (!doc_print_json(&value, &out)) {
+        return false;
+    }
+    page->body = blob_from_buf(&out);
+    return true;
+}
+
+bool api_discovery_get(const struct api_kinds *kinds, struct str path, struct str accept,
+                       struct arena *arena, struct str *content_type, struct buf *out) {
+    struct api_text page = {0};
+    struct str query = {NULL, 0};
+    str_cut(path, '?', &path, &query);
+    if (!api_discovery_page(kinds, path, query, accept, arena, &page)) {
+        return false;
+    }
+    *content_type = page.content_type;
+    bool ok = buf_add_str(out, blob_str(page.body));
+    blob_unref(page.body);
+    return ok;
 }

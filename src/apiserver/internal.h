@@ -6,6 +6,7 @@
 #define SKIFF_APISERVER_INTERNAL_H
 
 #include "apiserver/apiserver.h"
+#include "base/blob.h"
 #include "doc/doc.h"
 #include "schema/schema.h"
 
@@ -30,6 +31,7 @@ struct
     bool has_generation; // metadata.generation grows when anything but metadata and status changes
     bool read_only, no_store;  // e.g. reviews: answered by `virtual_create`, nothing kept
     bool no_collection_delete; // namespaces
+    bool returns_deleted;      // DELETE answers with the object, not with a Status
     bool custom;
     bool schema_refused; // custom kind whose schema did not compile: not served
     struct str
@@ -135,6 +137,20 @@ bool api_table_print(struct arena *arena, const struct api_kind *kind,
 
 // ---- Discovery and OpenAPI (discovery.c, openapi.c): GET of /api, /apis, /version, /openapi/v2, /openapi/v3/... ----
 // False when the path is not theirs. The content changes only with the registry's CRDs.
+struct api_text {
+    struct str content_type;
+    struct str etag;     // or empty
+    struct str location; // where it is now, for a 301, or empty
+    bool immutable;      // may be kept for ever
+    struct blob *body;   // a reference of the caller's
+};
+bool api_discovery_page(const struct api_kinds *kinds, struct str path, struct str query,
+                        struct str accept, struct arena *arena, struct api_text *page);
+// Frees the texts that were kept for the next client; call it when nobody asked for a while.
+struct api_pages;
+struct api_pages *api_kinds_pages(const struct api_kinds *kinds);
+void api_pages_forget(struct api_pages *pages);
+// The same without its headers.
 bool api_discovery_get(const struct api_kinds *kinds, struct str path, struct str accept,
                        struct arena *arena, struct str *content_type, struct buf *out);
 // Answers kinds with no_store (SelfSubjectAccessReview, TokenReview, ...): everything is allowed to authenticated users for now.

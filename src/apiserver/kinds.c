@@ -51,6 +51,7 @@ static void fill_builtin(struct arena *arena, const struct builtin_kind *row,
     kind->has_generation = row->flags & KIND_GENERATION;
     kind->read_only = row->flags & KIND_READ_ONLY;
     kind->no_store = row->flags & KIND_NO_STORE;
+    kind->returns_deleted = row->flags & KIND_RETURNS_DELETED;
     kind->no_collection_delete = row->flags & KIND_NO_COLLECTION_DELETE;
     if (kind->has_scale) {
         kind->scale_spec_path = STR(".spec.replicas");
@@ -132,6 +133,7 @@ static void rebuild_index(struct api_kinds *kinds) {
 struct api_kinds *api_kinds_create(void) {
     struct api_kinds *kinds = NEW(struct api_kinds);
     kinds->arena = arena_create();
+    kinds->pages = api_pages_create();
     kinds->builtin_count = builtin_kind_count;
     kinds->builtin = ARENA_ARRAY(kinds->arena, builtin_kind_count, struct api_kind);
     for (size_t i = 0; i < builtin_kind_count; i++) {
@@ -156,6 +158,7 @@ void api_kinds_destroy(struct api_kinds *kinds) {
     VEC_FREE(&kinds->order);
     map_destroy(kinds->by_plural);
     map_destroy(kinds->by_kind);
+    api_pages_destroy(kinds->pages);
     arena_destroy(kinds->arena);
     free(kinds);
 }
@@ -191,6 +194,10 @@ bool api_kinds_next(const struct api_kinds *kinds, size_t *iter, const struct ap
 
 uint64_t api_kinds_generation(const struct api_kinds *kinds) {
     return kinds->generation;
+}
+
+struct api_pages *api_kinds_pages(const struct api_kinds *kinds) {
+    return kinds->pages;
 }
 
 const struct crd_entry *api_kinds_find_crd(const struct api_kinds *kinds, struct str name) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kinds that are always served, as data: names, verbs and order are those of a Kubernetes 1.36 API server, so that
-// clients which cache discovery see what they know. Groups that need a kubelet, a signer or hardware are left out.
+// clients which cache discovery see what they know.
 #include "apiserver/kinds_internal.h"
 
 // group, version, kind, plural, short names, categories, sub-resources, storage group and version, flags
@@ -14,20 +14,25 @@ const struct builtin_kind builtin_kinds[] = {
     {"", "v1", "LimitRange", "limitranges", "limits", NULL, NULL, NULL, NULL, 0},
     {"", "v1", "Namespace", "namespaces", "ns", NULL, "finalize", NULL, NULL,
      KIND_CLUSTER | KIND_STATUS | KIND_NO_COLLECTION_DELETE},
-    {"", "v1", "Node", "nodes", "no", NULL, NULL, NULL, NULL, KIND_CLUSTER | KIND_STATUS},
+    {"", "v1", "Node", "nodes", "no", NULL, "proxy", NULL, NULL, KIND_CLUSTER | KIND_STATUS},
     {"", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", "pvc", NULL, NULL, NULL, NULL,
-     KIND_STATUS},
+     KIND_STATUS | KIND_RETURNS_DELETED},
     {"", "v1", "PersistentVolume", "persistentvolumes", "pv", NULL, NULL, NULL, NULL,
-     KIND_CLUSTER | KIND_STATUS},
-    {"", "v1", "Pod", "pods", "po", "all", "binding eviction", NULL, NULL,
-     KIND_STATUS | KIND_GENERATION},
-    {"", "v1", "PodTemplate", "podtemplates", NULL, NULL, NULL, NULL, NULL, KIND_GENERATION},
+     KIND_CLUSTER | KIND_STATUS | KIND_RETURNS_DELETED},
+    {"", "v1", "Pod", "pods", "po", "all",
+     "attach binding ephemeralcontainers eviction exec log portforward proxy resize", NULL, NULL,
+     KIND_STATUS | KIND_GENERATION | KIND_RETURNS_DELETED},
+    {"", "v1", "PodTemplate", "podtemplates", NULL, NULL, NULL, NULL, NULL,
+     KIND_GENERATION | KIND_RETURNS_DELETED},
     {"", "v1", "ReplicationController", "replicationcontrollers", "rc", "all", NULL, NULL, NULL,
      KIND_STATUS | KIND_SCALE | KIND_GENERATION},
-    {"", "v1", "ResourceQuota", "resourcequotas", "quota", NULL, NULL, NULL, NULL, KIND_STATUS},
+    {"", "v1", "ResourceQuota", "resourcequotas", "quota", NULL, NULL, NULL, NULL,
+     KIND_STATUS | KIND_RETURNS_DELETED},
     {"", "v1", "Secret", "secrets", NULL, NULL, NULL, NULL, NULL, 0},
-    {"", "v1", "ServiceAccount", "serviceaccounts", "sa", NULL, NULL, NULL, NULL, 0},
-    {"", "v1", "Service", "services", "svc", "all", NULL, NULL, NULL, KIND_STATUS},
+    {"", "v1", "ServiceAccount", "serviceaccounts", "sa", NULL, "token", NULL, NULL,
+     KIND_RETURNS_DELETED},
+    {"", "v1", "Service", "services", "svc", "all", "proxy", NULL, NULL,
+     KIND_STATUS | KIND_RETURNS_DELETED},
     {"apiregistration.k8s.io", "v1", "APIService", "apiservices", NULL, "api-extensions", NULL,
      NULL, NULL, KIND_CLUSTER | KIND_STATUS},
     {"apps", "v1", "ControllerRevision", "controllerrevisions", NULL, NULL, NULL, NULL, NULL, 0},
@@ -59,6 +64,8 @@ const struct builtin_kind builtin_kinds[] = {
     {"batch", "v1", "CronJob", "cronjobs", "cj", "all", NULL, NULL, NULL,
      KIND_STATUS | KIND_GENERATION},
     {"batch", "v1", "Job", "jobs", NULL, "all", NULL, NULL, NULL, KIND_STATUS | KIND_GENERATION},
+    {"certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests", "csr",
+     NULL, "approval", NULL, NULL, KIND_CLUSTER | KIND_STATUS},
     {"networking.k8s.io", "v1", "IngressClass", "ingressclasses", NULL, NULL, NULL, NULL, NULL,
      KIND_CLUSTER | KIND_GENERATION},
     {"networking.k8s.io", "v1", "Ingress", "ingresses", "ing", NULL, NULL, NULL, NULL,
@@ -78,16 +85,18 @@ const struct builtin_kind builtin_kinds[] = {
     {"rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", NULL, NULL, NULL, NULL, NULL,
      0},
     {"rbac.authorization.k8s.io", "v1", "Role", "roles", NULL, NULL, NULL, NULL, NULL, 0},
-    {"storage.k8s.io", "v1", "CSIDriver", "csidrivers", NULL, NULL, NULL, NULL, NULL, KIND_CLUSTER},
-    {"storage.k8s.io", "v1", "CSINode", "csinodes", NULL, NULL, NULL, NULL, NULL, KIND_CLUSTER},
+    {"storage.k8s.io", "v1", "CSIDriver", "csidrivers", NULL, NULL, NULL, NULL, NULL,
+     KIND_CLUSTER | KIND_RETURNS_DELETED},
+    {"storage.k8s.io", "v1", "CSINode", "csinodes", NULL, NULL, NULL, NULL, NULL,
+     KIND_CLUSTER | KIND_RETURNS_DELETED},
     {"storage.k8s.io", "v1", "CSIStorageCapacity", "csistoragecapacities", NULL, NULL, NULL, NULL,
      NULL, 0},
     {"storage.k8s.io", "v1", "StorageClass", "storageclasses", "sc", NULL, NULL, NULL, NULL,
-     KIND_CLUSTER},
+     KIND_CLUSTER | KIND_RETURNS_DELETED},
     {"storage.k8s.io", "v1", "VolumeAttachment", "volumeattachments", NULL, NULL, NULL, NULL, NULL,
-     KIND_CLUSTER | KIND_STATUS},
+     KIND_CLUSTER | KIND_STATUS | KIND_RETURNS_DELETED},
     {"storage.k8s.io", "v1", "VolumeAttributesClass", "volumeattributesclasses", "vac", NULL, NULL,
-     NULL, NULL, KIND_CLUSTER},
+     NULL, NULL, KIND_CLUSTER | KIND_RETURNS_DELETED},
     {"admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies",
      NULL, "api-extensions", NULL, NULL, NULL, KIND_CLUSTER | KIND_GENERATION},
     {"admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicyBinding",
@@ -114,5 +123,45 @@ const struct builtin_kind builtin_kinds[] = {
      KIND_CLUSTER},
     {"discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", NULL, NULL, NULL, NULL, NULL,
      KIND_GENERATION},
+    {"resource.k8s.io", "v1", "DeviceClass", "deviceclasses", NULL, NULL, NULL, NULL, NULL,
+     KIND_CLUSTER | KIND_GENERATION | KIND_RETURNS_DELETED},
+    {"resource.k8s.io", "v1", "ResourceClaim", "resourceclaims", NULL, NULL, NULL, NULL, NULL,
+     KIND_STATUS | KIND_RETURNS_DELETED},
+    {"resource.k8s.io", "v1", "ResourceClaimTemplate", "resourceclaimtemplates", NULL, NULL, NULL,
+     NULL, NULL, KIND_RETURNS_DELETED},
+    {"resource.k8s.io", "v1", "ResourceSlice", "resourceslices", NULL, NULL, NULL, NULL, NULL,
+     KIND_CLUSTER | KIND_GENERATION | KIND_RETURNS_DELETED},
+    {"flowcontrol.apiserver.k8s.io", "v1", "FlowSchema", "flowschemas", NULL, NULL, NULL, NULL,
+     NULL, KIND_CLUSTER | KIND_STATUS | KIND_GENERATION},
+    {"flowcontrol.apiserver.k8s.io", "v1", "PriorityLevelConfiguration",
+     "prioritylevelconfigurations", NULL, NULL, NULL, NULL, NULL,
+     KIND_CLUSTER | KIND_STATUS | KIND_GENERATION},
 };
 const size_t builtin_kind_count = ARRAY_LEN(builtin_kinds);
+
+// In byte order of their names; "connect" ones need a container or a network behind the object.
+static const struct builtin_part parts[] = {
+    {"approval", "get patch update", NULL, NULL, NULL},
+    {"attach", "create get", "", "", "PodAttachOptions"},
+    {"binding", "create", "", "", "Binding"},
+    {"ephemeralcontainers", "get patch update", NULL, NULL, NULL},
+    {"eviction", "create", "policy", "v1", "Eviction"},
+    {"exec", "create get", "", "", "PodExecOptions"},
+    {"finalize", "update", NULL, NULL, NULL},
+    {"log", "get", NULL, NULL, NULL},
+    {"portforward", "create get", "", "", "PodPortForwardOptions"},
+    {"proxy", "create delete get patch update", "", "", NULL},
+    {"resize", "get patch update", NULL, NULL, NULL},
+    {"scale", "get patch update", "autoscaling", "v1", "Scale"},
+    {"status", "get patch update", NULL, NULL, NULL},
+    {"token", "create", "authentication.k8s.io", "v1", "TokenRequest"},
+};
+
+const struct builtin_part *api_builtin_part(struct str name) {
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        if (str_eq_c(name, parts[i].name)) {
+            return &parts[i];
+        }
+    }
+    return NULL;
+}

@@ -17,6 +17,7 @@ enum kind_flag {
     KIND_READ_ONLY = 1 << 4,
     KIND_NO_STORE = 1 << 5,
     KIND_NO_COLLECTION_DELETE = 1 << 6,
+    KIND_RETURNS_DELETED = 1 << 7,
 };
 struct builtin_kind {
     const char *group, *version, *kind, *plural;
@@ -28,6 +29,26 @@ struct builtin_kind {
 };
 extern const struct builtin_kind builtin_kinds[];
 extern const size_t builtin_kind_count;
+
+struct builtin_part { // a sub-resource as discovery announces it
+    const char *name;
+    const char *verbs;                  // separated by spaces
+    const char *group, *version, *kind; // of the body; NULL: the object itself
+};
+const struct builtin_part *api_builtin_part(struct str name); // NULL: no such name
+
+// All sub-resources of a kind in byte order of their names, status and scale among them.
+enum { API_PARTS_MAX = 16 };
+struct api_part {
+    struct str name;
+    const char *verbs;
+    bool own; // the body is the object
+    struct str group, version, kind;
+};
+size_t api_kind_parts(struct arena *arena, const struct api_kind *kind,
+                      struct api_part parts[API_PARTS_MAX]);
+// The verbs of the kind itself, separated by spaces.
+const char *api_kind_verbs(const struct api_kind *kind);
 
 // ---- Custom kinds (crd.c) ----
 struct crd_names {
@@ -60,7 +81,10 @@ struct api_kinds {
     VEC(const struct api_kind *) order;
     struct map *by_plural, *by_kind; // "group/version/plural" -> struct api_kind
     uint64_t generation;
+    struct api_pages *pages; // documents made of all this (openapi.c)
 };
+struct api_pages *api_pages_create(void);
+void api_pages_destroy(struct api_pages *pages); // NULL is fine
 
 struct crd_entry *crd_entry_create(const struct api_kinds *kinds, struct str name,
                                    const struct doc_value *crd);

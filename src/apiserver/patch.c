@@ -106,6 +106,5 @@ bool api_verb_patch(struct api_op *op) {
         return false;
     }
     return api_store_update(op, &old, after,
-                            str_eq(op->request.subresource, STR("status")) ? API_UPDATE_STATUS
-                                                                           : API_UPDATE);
+                            api_is_status_part(op) ? API_UPDATE_STATUS : API_UPDATE);
 }

@@ -1186,7 +1186,8 @@ const struct schema_type schema_core_v1_PersistentVolumeClaimStatus = {
     "{\"enum\":[\"ReadOnlyMany\",\"ReadWriteMany\",\"ReadWriteOnce\",\"ReadWriteOncePod\"]}\n"
     "allocatedResourceStatuses "
     "{\"enum\":[\"ControllerResizeInProgress\",\"ControllerResizeInfeasible\","
-    "\"NodeResizeInProgress\",\"NodeResizeInfeasible\",\"NodeResizePending\"]}\n"
+    "\"NodeResizeInProgress\",\"NodeResizeInfeasible\",\"NodeResizePending\"],\"x-kubernetes-map-"
+    "type\":\"granular\"}\n"
     "phase {\"enum\":[\"Bound\",\"Lost\",\"Pending\"]}\n"};
 
 static const struct schema_field fields_core_v1_PersistentVolumeClaimTemplate[] = {
@@ -1246,6 +1247,7 @@ const struct schema_type schema_core_v1_PersistentVolumeSpec = {
     "core.v1.PersistentVolumeSpec", fields_core_v1_PersistentVolumeSpec, 31, false,
     "accessModes "
     "{\"enum\":[\"ReadOnlyMany\",\"ReadWriteMany\",\"ReadWriteOnce\",\"ReadWriteOncePod\"]}\n"
+    "claimRef {\"x-kubernetes-map-type\":\"granular\"}\n"
     "persistentVolumeReclaimPolicy {\"enum\":[\"Delete\",\"Recycle\",\"Retain\"]}\n"
     "volumeMode {\"enum\":[\"Block\",\"Filesystem\"]}\n"};
 
