@@ -26,6 +26,7 @@ void apiserver_http_destroy(struct apiserver_http *front) {
         front_call_detach(front->calls);
     }
     front_watches_end(front);
+    front_discovery_stop(front);
     api_tokens_destroy(front->tokens);
     free(front);
 }
@@ -164,26 +165,6 @@ static bool serve_simple(struct apiserver_http *front, struct http_exchange *exc
     return true;
 }
 
-static bool serve_discovery(struct apiserver_http *front, struct http_exchange *exchange) {
-    const struct http_request *request = http_exchange_request(exchange);
-    if (!str_eq(request->method, STR("GET")) && !str_eq(request->method, STR("HEAD"))) {
-        return false;
-    }
-    AUTO(arena_destroy) struct arena *arena = arena_create();
-    AUTO_BUF struct buf out;
-    buf_init(&out, LIMIT_JSON_BYTES);
-    struct str type = STR("application/json");
-    struct str accept = http_exchange_header(exchange, STR("Accept"));
-    if (!api_discovery_get(front->server->kinds, request->path, accept, arena, &type, &out)) {
-        return false;
-    }
-    struct blob *body = blob_from_buf(&out);
-    struct http_header vary = {STR("Vary"), STR("Accept")};
-    http_reply(exchange, 200, type, &vary, 1, body);
-    blob_unref(body);
-    return true;
-}
-
 static const struct api_user *find_user(struct apiserver_http *front,
                                         struct http_exchange *exchange) {
     const struct http_request *request = http_exchange_request(exchange);
@@ -230,7 +211,7 @@ void apiserver_http_handle(void *ctx, struct http_exchange *exchange) {
         refuse(exchange);
         return;
     }
-    if (serve_discovery(front, exchange)) {
+    if (front_serve_discovery(front, exchange) || front_serve_unknown(front, exchange)) {
         return;
     }
     struct api_op *op = api_op_create(front->server, finish);

@@ -20,6 +20,7 @@ struct apiserver_http {
     struct front_call *calls;
     struct front_watch *watches;
     struct api_user cert_user; // of the request being looked at
+    struct loop_timer *forget; // texts of discovery, or NULL
 };
 
 void front_call_detach(struct front_call *call);
@@ -28,5 +29,9 @@ void front_reply_error(struct http_exchange *exchange, const struct api_error *e
 void front_watch_start(struct apiserver_http *front, struct http_exchange *exchange,
                        struct api_op *op);
 void front_watches_end(struct apiserver_http *front);
+// False when the path is not theirs (http_discovery.c).
+bool front_serve_discovery(struct apiserver_http *front, struct http_exchange *exchange);
+bool front_serve_unknown(struct apiserver_http *front, struct http_exchange *exchange);
+void front_discovery_stop(struct apiserver_http *front);
 
 #endif
