@@ -15,6 +15,8 @@ static const struct {
 } roles[] = {
     {&wl_deployments, CTL_DEPLOYMENT},
     {&wl_replica_sets, CTL_REPLICA_SET},
+    {&wl_controllers, CTL_CONTROLLER},
+    {&wl_revisions, CTL_REVISION},
     {&wl_stateful_sets, CTL_STATEFUL_SET},
     {&wl_daemon_sets, CTL_DAEMON_SET},
     {&wl_jobs, CTL_JOB},
@@ -305,6 +307,7 @@ struct api_controllers *api_controllers_create(struct apiserver *server,
     c->objects = map_create();
     c->uids = map_create();
     c->spaces = map_create();
+    c->usage = map_create();
     c->scratch = arena_create();
     c->work = arena_create();
     c->nodes_arena = arena_create();
@@ -313,7 +316,9 @@ struct api_controllers *api_controllers_create(struct apiserver *server,
     c->turn = loop_timer_create(c->loop, ctl_turn, c);
     c->alarm = loop_timer_create(c->loop, ctl_alarm, c);
     c->rescan = loop_timer_create(c->loop, rescan, c);
+    ctl_events_create(c, options->no_events);
     rescan(c);
+    ctl_expiry_create(c);
     make_nodes(c);
     return c;
 }
@@ -326,7 +331,9 @@ void api_controllers_destroy(struct api_controllers *c) {
         stream->c = NULL; // freed at its end
     }
     ns_destroy(c);
+    ctl_expiry_destroy(c);
     ctl_queue_destroy(c);
+    ctl_events_destroy(c);
     ctl_index_destroy(c);
     struct str key;
     void *value;

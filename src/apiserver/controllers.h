@@ -17,6 +17,7 @@ enum ctl_role {
     CTL_OTHER, // followed for garbage collection only
     CTL_DEPLOYMENT,
     CTL_REPLICA_SET,
+    CTL_CONTROLLER, // ReplicationController
     CTL_STATEFUL_SET,
     CTL_DAEMON_SET,
     CTL_JOB,
@@ -26,6 +27,7 @@ enum ctl_role {
     CTL_INGRESS,
     CTL_CLAIM,
     CTL_NODE,
+    CTL_REVISION,
     CTL_NAMESPACE,
     CTL_CRD,
 };
@@ -58,6 +60,8 @@ struct ctl_object {
     size_t owner_count;
     struct wl_pod *pod;  // of pods and, for their labels, of services (their selector) and orphans
     unsigned epoch;      // last initial list that had it
+    bool follows;        // a follower in ctl_ns: its pods' changes wake it
+    bool homeless;       // in api_controllers.homeless
     bool alive;          // exists as far as the watches say
     bool deleting;       // has a deletionTimestamp
     bool foreground;     // finalizer foregroundDeletion
@@ -68,6 +72,7 @@ struct ctl_object {
     unsigned pins;       // entries in `later`
     bool write_failed;   // one of them
     unsigned failures;   // in a row
+    char *refusal;       // message of a creation that failed since the last visit, or NULL
     int64_t due;         // loop_now of a later visit, 0: none
     int64_t lazy_since;  // loop_now when an intermediate status was first put off, 0: none
     uint64_t stage;      // of a pod
@@ -80,10 +85,20 @@ struct ctl_uid { // by uid: the object itself where it is remembered, and who na
     VEC(struct ctl_object *) dependents;
 };
 
+struct ctl_label { // one label of pods in one namespace
+    VEC(struct ctl_object *) pods;
+    VEC(struct ctl_object *) followers; // objects whose selector names it first
+};
+
 struct ctl_ns { // by namespace
     VEC(struct ctl_object *) pods;
-    VEC(struct ctl_object *) services;
+    VEC(struct ctl_object *) broad; // followers of all pods: their selector is not a list of labels
     VEC(struct ctl_object *) orphans; // ReplicaSets and pods without a controller, for adoption
+    struct map *labels;               // hash -> ctl_label
+};
+
+struct ctl_usage { // of a node, by the pods on it that have not finished
+    struct wl_room room;
 };
 
 struct ctl_later {
@@ -103,11 +118,13 @@ struct api_controllers {
     unsigned nodes;
     int64_t start_delay_ns;
 
-    struct map *kinds;              // "group/plural" -> ctl_kind
-    struct map *objects;            // "group/plural/ns/name" -> ctl_object
-    struct map *uids;               // -> ctl_uid
-    struct map *spaces;             // -> ctl_ns
-    VEC(struct ctl_kind *) retired; // no longer followed
+    struct map *kinds;                 // "group/plural" -> ctl_kind
+    struct map *objects;               // "group/plural/ns/name" -> ctl_object
+    struct map *uids;                  // -> ctl_uid
+    struct map *spaces;                // -> ctl_ns
+    struct map *usage;                 // node name -> ctl_usage
+    VEC(struct ctl_object *) homeless; // pods without a node
+    VEC(struct ctl_kind *) retired;    // no longer followed
     unsigned mark;
     size_t unsynced; // followed kinds whose first list is not complete
 
@@ -120,6 +137,8 @@ struct api_controllers {
     struct ctl_op *ops; // under way
     struct ctl_stream *streams;
     struct ctl_space *terminating; // namespace.c
+    struct ctl_events *events;
+    struct ctl_expiry *expiry;
     uint32_t next_ip;
     struct arena *scratch;      // of one intake
     struct arena *work;         // of one visit
@@ -142,6 +161,10 @@ struct ctl_object *ctl_controller_of(const struct api_controllers *c,
                                      const struct ctl_object *object);
 struct ctl_kind *ctl_kind_find(const struct api_controllers *c, struct str group,
                                struct str plural);
+struct ctl_usage *ctl_usage_of(struct api_controllers *c, struct str node); // made on first use
+// The pods among which those that have all `labels` are; never NULL for a count above 0.
+const struct ctl_label *ctl_label_find(const struct ctl_ns *space, const uint64_t *labels,
+                                       size_t count);
 void ctl_index_destroy(struct api_controllers *c);
 // The present text, parsed into the arena of this visit; NULL when it is gone. *blob must be kept until the arena is reset.
 const struct doc_value *ctl_load(struct api_controllers *c, const struct ctl_object *object,
@@ -160,6 +183,22 @@ void ctl_call(struct api_controllers *c, const struct kube_request *request,
 // As ctl_call; *takes* `ctx`, which is freed after `done`, or without it.
 void ctl_call_owned(struct api_controllers *c, const struct kube_request *request,
                     void (*done)(void *ctx, const struct kube_reply *reply), void *ctx);
+
+// ---- controllers_events.c ----
+struct ctl_event; // a list of them by `next`
+void ctl_events_create(struct api_controllers *c, bool muted);
+void ctl_events_destroy(struct api_controllers *c);
+// The events that a plan has for one of its writes (or WL_NO_WRITE); NULL without any.
+struct ctl_event *ctl_events_of(struct api_controllers *c, const struct wl_plan *plan,
+                                size_t write);
+// Records them, or what became of them, by the answer to their write. Takes the list over.
+void ctl_events_settle(struct api_controllers *c, struct ctl_event *first,
+                       const struct kube_reply *reply);
+void ctl_events_free(struct ctl_event *first);
+
+// ---- controllers_expiry.c ----
+void ctl_expiry_create(struct api_controllers *c);
+void ctl_expiry_destroy(struct api_controllers *c);
 
 // ---- reconcile.c ----
 // Looks at one object and plans its next writes.

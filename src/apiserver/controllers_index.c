@@ -62,6 +62,7 @@ static struct ctl_ns *space_get(struct api_controllers *c, struct str ns) {
     struct ctl_ns *space = map_find(c->spaces, ns);
     if (!space) {
         space = NEW(struct ctl_ns);
+        space->labels = map_create();
         map_put(c->spaces, ns, space);
     }
     return space;
@@ -188,14 +189,111 @@ static bool same_labels(const struct wl_pod *a, const struct wl_pod *b) {
             memcmp(a->labels, b->labels, a->label_count * sizeof(uint64_t)) == 0);
 }
 
-static void wake_services(const struct ctl_object *pod) {
+#define REMOVE_FROM(vec, wanted)                 \
+    for (size_t at = 0; at < (vec)->len; at++) { \
+        if ((vec)->items[at] == (wanted)) {      \
+            VEC_REMOVE_SWAP((vec), at);          \
+            break;                               \
+        }                                        \
+    }
+
+// ---- Pods by label, and who follows them ----
+static struct str hash_key(const uint64_t *hash) {
+    return (struct str){(const char *)hash, sizeof *hash};
+}
+
+static struct ctl_label *label_get(struct ctl_ns *space, uint64_t hash) {
+    struct ctl_label *label = map_find(space->labels, hash_key(&hash));
+    if (!label) {
+        label = NEW(struct ctl_label);
+        map_put(space->labels, hash_key(&hash), label);
+    }
+    return label;
+}
+
+static void label_drop_empty(struct ctl_ns *space, uint64_t hash, struct ctl_label *label) {
+    if (label->pods.len + label->followers.len == 0) {
+        map_remove(space->labels, hash_key(&hash));
+        VEC_FREE(&label->pods);
+        VEC_FREE(&label->followers);
+        free(label);
+    }
+}
+
+const struct ctl_label *ctl_label_find(const struct ctl_ns *space, const uint64_t *labels,
+                                       size_t count) {
+    static const struct ctl_label none;
+    const struct ctl_label *best = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const struct ctl_label *label = map_find(space->labels, hash_key(&labels[i]));
+        if (!label) {
+            return &none;
+        }
+        best = !best || label->pods.len < best->pods.len ? label : best;
+    }
+    return best;
+}
+
+static void link_pod(struct ctl_object *object) {
+    struct ctl_ns *space = space_get(object->kind->c, object->ns);
+    for (size_t i = 0; i < object->pod->label_count; i++) {
+        VEC_PUSH(&label_get(space, object->pod->labels[i])->pods, object);
+    }
+}
+
+static void unlink_pod(struct ctl_object *object) {
+    struct ctl_ns *space = ctl_space_find(object->kind->c, object->ns);
+    for (size_t i = 0; space && i < object->pod->label_count; i++) {
+        uint64_t hash = object->pod->labels[i];
+        struct ctl_label *label = map_find(space->labels, hash_key(&hash));
+        if (label) {
+            REMOVE_FROM(&label->pods, object)
+            label_drop_empty(space, hash, label);
+        }
+    }
+}
+
+static void link_follower(struct ctl_object *object) {
+    struct ctl_ns *space = space_get(object->kind->c, object->ns);
+    if (object->pod->label_count) {
+        VEC_PUSH(&label_get(space, object->pod->labels[0])->followers, object);
+    } else {
+        VEC_PUSH(&space->broad, object);
+    }
+    object->follows = true;
+}
+
+static void unlink_follower(struct ctl_object *object) {
+    struct ctl_ns *space = ctl_space_find(object->kind->c, object->ns);
+    if (!space || !object->follows) {
+        return;
+    }
+    object->follows = false;
+    if (!object->pod->label_count) {
+        REMOVE_FROM(&space->broad, object)
+        return;
+    }
+    uint64_t hash = object->pod->labels[0];
+    struct ctl_label *label = map_find(space->labels, hash_key(&hash));
+    if (label) {
+        REMOVE_FROM(&label->followers, object)
+        label_drop_empty(space, hash, label);
+    }
+}
+
+static void wake_followers(const struct ctl_object *pod) {
     struct ctl_ns *space = ctl_space_find(pod->kind->c, pod->ns);
-    for (size_t i = 0; space && i < space->services.len; i++) {
-        struct ctl_object *service = space->services.items[i];
-        if (service->pod && service->pod->label_count &&
-            wl_labels_contain(pod->pod->labels, pod->pod->label_count, service->pod->labels,
-                              service->pod->label_count)) {
-            ctl_wake(service);
+    for (size_t i = 0; space && i < space->broad.len; i++) {
+        ctl_wake(space->broad.items[i]);
+    }
+    for (size_t i = 0; space && i < pod->pod->label_count; i++) {
+        const struct ctl_label *label = map_find(space->labels, hash_key(&pod->pod->labels[i]));
+        for (size_t j = 0; label && j < label->followers.len; j++) {
+            struct ctl_object *follower = label->followers.items[j];
+            if (wl_labels_contain(pod->pod->labels, pod->pod->label_count, follower->pod->labels,
+                                  follower->pod->label_count)) {
+                ctl_wake(follower);
+            }
         }
     }
 }
@@ -230,6 +328,44 @@ static void note_ip(struct api_controllers *c, struct str ip) {
     }
 }
 
+// ---- Room on nodes ----
+struct ctl_usage *ctl_usage_of(struct api_controllers *c, struct str node) {
+    struct ctl_usage *usage = map_find(c->usage, node);
+    if (!usage) {
+        usage = NEW(struct ctl_usage);
+        map_put(c->usage, node, usage);
+    }
+    return usage;
+}
+
+static void use_room(struct api_controllers *c, const struct wl_pod *pod, int sign) {
+    if (!pod || !pod->node.n || pod->phase == WL_SUCCEEDED || pod->phase == WL_FAILED) {
+        return;
+    }
+    struct wl_room *room = &ctl_usage_of(c, pod->node)->room;
+    room->cpu += sign * pod->room.cpu;
+    room->memory += sign * pod->room.memory;
+    room->pods += sign * pod->room.pods;
+}
+
+static void set_homeless(struct ctl_object *object, bool homeless) {
+    struct api_controllers *c = object->kind->c;
+    if (homeless && !object->homeless) {
+        VEC_PUSH(&c->homeless, object);
+    } else if (!homeless && object->homeless) {
+        REMOVE_FROM(&c->homeless, object)
+    }
+    object->homeless = homeless;
+}
+
+static void wake_homeless(struct api_controllers *c, struct str ns) {
+    for (size_t i = 0; i < c->homeless.len; i++) {
+        if (!ns.n || str_eq(c->homeless.items[i]->ns, ns)) {
+            ctl_wake(c->homeless.items[i]);
+        }
+    }
+}
+
 static void take_pod(struct ctl_object *object, const struct doc_value *value) {
     struct api_controllers *c = object->kind->c;
     struct wl_pod now;
@@ -239,15 +375,30 @@ static void take_pod(struct ctl_object *object, const struct doc_value *value) {
                  before->phase != now.phase || !str_eq(before->ip, now.ip) ||
                  !same_labels(before, &now);
     if (before && !same_labels(before, &now)) {
-        wake_services(object); // those that matched until now
+        wake_followers(object); // those that matched until now
     }
     if (now.ip.n) {
         note_ip(c, now.ip);
     }
+    bool relabelled = !before || !same_labels(before, &now);
+    if (before && relabelled) {
+        unlink_pod(object);
+    }
+    use_room(c, before, -1);
+    use_room(c, &now, 1);
+    bool frees = before && before->node.n && before->phase != now.phase &&
+                 (now.phase == WL_SUCCEEDED || now.phase == WL_FAILED);
+    set_homeless(object, !now.node.n && !now.deleting);
+    if (frees) {
+        wake_homeless(c, STR(""));
+    }
     free(object->pod);
     object->pod = pack_pod(object, &now);
+    if (relabelled) {
+        link_pod(object);
+    }
     if (moved) {
-        wake_services(object);
+        wake_followers(object);
         wake_pod_owners(object);
     }
     uint64_t stage = wl_pod_stage(value);
@@ -265,6 +416,7 @@ static void take_labels(struct ctl_object *object, const struct doc_value *label
         hashes[i] = wl_label_hash(doc_key_at(labels, i), doc_str(doc_value_at(labels, i)));
     }
     pod.labels = hashes;
+    unlink_follower(object);
     free(object->pod);
     object->pod = pack_pod(object, &pod);
 }
@@ -332,8 +484,6 @@ static struct ctl_object *add_object(struct ctl_kind *kind, struct str ns, struc
     }
     if (kind->role == CTL_POD) {
         VEC_PUSH(&space_get(c, ns)->pods, object);
-    } else if (kind->role == CTL_SERVICE) {
-        VEC_PUSH(&space_get(c, ns)->services, object);
     }
     return object;
 }
@@ -354,13 +504,39 @@ static void wake_dependents(struct api_controllers *c, struct str uid) {
 
 static void nodes_moved(struct api_controllers *c) {
     c->nodes_changed = true;
+    wake_homeless(c, STR(""));
     struct str key;
     void *value;
     for (size_t i = 0; map_next(c->objects, &i, &key, &value);) {
         struct ctl_object *object = value;
-        if (object->kind->role == CTL_DAEMON_SET ||
-            (object->kind->role == CTL_POD && object->pod && object->pod->node.n == 0)) {
+        if (object->kind->role == CTL_DAEMON_SET) {
             ctl_wake(object);
+        }
+    }
+}
+
+// What decides where pods may be: not the heartbeats of its conditions.
+static void take_node(struct ctl_object *object, const struct doc_value *value, bool is_new) {
+    struct api_controllers *c = object->kind->c;
+    uint64_t stage = doc_hash(doc_get(value, "spec")) * 31 +
+                     doc_hash(doc_get(value, "metadata", "labels")) * 7 +
+                     doc_hash(doc_get(value, "status", "allocatable"));
+    c->nodes_changed = true;
+    if (!is_new && stage == object->stage) {
+        return;
+    }
+    object->stage = stage;
+    nodes_moved(c);
+    struct str key;
+    void *each;
+    bool evicts = false;
+    for (DOC_EACH_ITEM(doc_get(value, "spec", "taints"), taint)) {
+        evicts = evicts || str_eq_c(doc_get_str(taint, "effect"), "NoExecute");
+    }
+    for (size_t i = 0; (evicts || !is_new) && map_next(c->objects, &i, &key, &each);) {
+        struct ctl_object *pod = each;
+        if (pod->kind->role == CTL_POD && pod->pod && str_eq(pod->pod->node, object->name)) {
+            ctl_wake(pod);
         }
     }
 }
@@ -382,12 +558,15 @@ static void update(struct ctl_object *object, const struct doc_value *value, boo
         break;
     case CTL_SERVICE:
         take_labels(object, doc_get(value, "spec", "selector"));
+        if (object->pod->label_count) {
+            link_follower(object);
+        }
         break;
     case CTL_NODE:
-        if (is_new) {
-            nodes_moved(kind->c);
-        }
-        kind->c->nodes_changed = true;
+        take_node(object, value, is_new);
+        break;
+    case CTL_CLAIM:
+        wake_homeless(kind->c, object->ns);
         break;
     case CTL_CRD:
         loop_timer_start(kind->c->rescan, 0);
@@ -444,13 +623,21 @@ void ctl_take(struct ctl_kind *kind, enum kube_event event, const struct doc_val
     update(object, value, is_new);
 }
 
-#define REMOVE_FROM(vec, wanted)              \
-    for (size_t i = 0; i < (vec)->len; i++) { \
-        if ((vec)->items[i] == (wanted)) {    \
-            VEC_REMOVE_SWAP((vec), i);        \
-            break;                            \
-        }                                     \
+static void space_free(struct ctl_ns *space) {
+    struct str key;
+    void *value;
+    for (size_t i = 0; map_next(space->labels, &i, &key, &value);) {
+        struct ctl_label *label = value;
+        VEC_FREE(&label->pods);
+        VEC_FREE(&label->followers);
+        free(label);
     }
+    map_destroy(space->labels);
+    VEC_FREE(&space->pods);
+    VEC_FREE(&space->broad);
+    VEC_FREE(&space->orphans);
+    free(space);
+}
 
 static void leave_space(struct ctl_object *object) {
     struct api_controllers *c = object->kind->c;
@@ -458,15 +645,17 @@ static void leave_space(struct ctl_object *object) {
     if (!space) {
         return;
     }
-    REMOVE_FROM(&space->pods, object)
-    REMOVE_FROM(&space->services, object)
+    if (object->kind->role == CTL_POD) {
+        REMOVE_FROM(&space->pods, object)
+        if (object->pod) {
+            unlink_pod(object);
+        }
+    }
+    unlink_follower(object);
     REMOVE_FROM(&space->orphans, object)
-    if (space->pods.len + space->services.len + space->orphans.len == 0) {
+    if (space->pods.len + space->broad.len + space->orphans.len + map_len(space->labels) == 0) {
         map_remove(c->spaces, object->ns);
-        VEC_FREE(&space->pods);
-        VEC_FREE(&space->services);
-        VEC_FREE(&space->orphans);
-        free(space);
+        space_free(space);
     }
 }
 
@@ -478,7 +667,12 @@ void ctl_forget(struct ctl_object *object) {
     map_remove(c->objects, object_key(key, object->kind, object->ns, object->name));
     if (object->kind->role == CTL_POD && object->pod) {
         object->pod->deleting = true;
-        wake_services(object);
+        use_room(c, object->pod, -1);
+        set_homeless(object, false);
+        if (object->pod->node.n) {
+            wake_homeless(c, STR(""));
+        }
+        wake_followers(object);
         wake_pod_owners(object);
     } else {
         struct ctl_object *owner = ctl_controller_of(c, object);
@@ -511,6 +705,7 @@ void ctl_release(struct ctl_object *object) {
     }
     free(object->owners);
     free(object->pod);
+    free(object->refusal);
     free(object);
 }
 
@@ -538,19 +733,21 @@ void ctl_index_destroy(struct api_controllers *c) {
         struct ctl_object *object = value;
         free(object->owners);
         free(object->pod);
+        free(object->refusal);
         free(object);
     }
+    for (size_t i = 0; map_next(c->usage, &i, &key, &value);) {
+        free(value);
+    }
+    VEC_FREE(&c->homeless);
+    map_destroy(c->usage);
     for (size_t i = 0; map_next(c->uids, &i, &key, &value);) {
         struct ctl_uid *entry = value;
         VEC_FREE(&entry->dependents);
         free(entry);
     }
     for (size_t i = 0; map_next(c->spaces, &i, &key, &value);) {
-        struct ctl_ns *space = value;
-        VEC_FREE(&space->pods);
-        VEC_FREE(&space->services);
-        VEC_FREE(&space->orphans);
-        free(space);
+        space_free(value);
     }
     map_destroy(c->objects);
     map_destroy(c->uids);

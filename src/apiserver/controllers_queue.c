@@ -15,7 +15,8 @@ struct ctl_op {
     struct api_controllers *c; // NULL: the controllers are gone
     struct ctl_op *next, **back;
     struct ctl_object *object;
-    bool exists_is_fine, owns_ctx;
+    bool exists_is_fine, owns_ctx, creates;
+    struct ctl_event *events; // to be recorded when it succeeds
     void (*done)(void *ctx, const struct kube_reply *reply);
     void *ctx;
 };
@@ -149,8 +150,12 @@ void ctl_turn(void *ctx) {
             struct wl_plan plan;
             wl_plan_init(&plan, c->work, loop_wall(c->loop));
             object->dirty = false;
+            char *refusal = object->refusal;
+            object->refusal = NULL;
+            plan.failure = str_from(refusal);
             ctl_visit(object, &plan);
             ctl_run_plan(object, &plan);
+            free(refusal);
         }
         ctl_release(object);
     }
@@ -218,7 +223,14 @@ static void write_done(void *ctx, const struct kube_reply *reply) {
     if (op->c) {
         struct ctl_object *object = op->object;
         op_unlink(op);
-        object->write_failed = is_failure(op, reply) || object->write_failed;
+        ctl_events_settle(op->c, op->events, reply);
+        op->events = NULL;
+        bool failed = is_failure(op, reply);
+        object->write_failed = failed || object->write_failed;
+        if (failed && op->creates) {
+            free(object->refusal);
+            object->refusal = xstrdup(str_from(reply->error->message));
+        }
         if (--object->in_flight == 0) {
             settle(object);
             ctl_release(object);
@@ -227,8 +239,9 @@ static void write_done(void *ctx, const struct kube_reply *reply) {
     free(op);
 }
 
-static void send(struct ctl_object *object, const struct wl_write *write, struct arena *arena) {
+static void send(struct ctl_object *object, const struct wl_plan *plan, size_t index) {
     struct api_controllers *c = object->kind->c;
+    const struct wl_write *write = &plan->writes[index];
     struct kube_request request = {
         .verb = write->verb,
         .gvr = *write->gvr,
@@ -239,14 +252,16 @@ static void send(struct ctl_object *object, const struct wl_write *write, struct
         .propagation = write->propagation,
         .precondition_uid = write->uid,
         .grace_seconds = write->grace_seconds,
-        .field_manager = STR("kube-controller-manager"),
+        .field_manager = write->manager ? str_from(write->manager) : STR("kube-controller-manager"),
     };
     if (write->verb != KUBE_DELETE) {
-        request.body = doc_to_json(arena, &write->body);
+        request.body = doc_to_json(plan->arena, &write->body);
     }
     struct ctl_op *op = op_create(c);
     op->object = object;
     op->exists_is_fine = write->exists_is_fine;
+    op->creates = write->verb == KUBE_CREATE && !write->subresource.n;
+    op->events = ctl_events_of(c, plan, index);
     object->in_flight++;
     apiserver_call(c->server, &c->user, &request, write_done, op);
 }
@@ -267,12 +282,15 @@ static bool put_off(struct ctl_object *object) {
 
 void ctl_run_plan(struct ctl_object *object, const struct wl_plan *plan) {
     bool waiting = false;
+    struct kube_reply none = {0};
+    struct api_controllers *c = object->kind->c;
+    ctl_events_settle(c, ctl_events_of(c, plan, WL_NO_WRITE), &none);
     for (size_t i = 0; i < plan->count; i++) {
         const struct wl_write *write = &plan->writes[i];
         if (write->lazy && put_off(object)) {
             waiting = true;
         } else {
-            send(object, write, plan->arena);
+            send(object, plan, i);
         }
     }
     if (!waiting) {
@@ -315,6 +333,8 @@ void ctl_call_owned(struct api_controllers *c, const struct kube_request *reques
 void ctl_queue_destroy(struct api_controllers *c) {
     for (struct ctl_op *op = c->ops; op; op = op->next) {
         op->c = NULL; // freed when its answer comes
+        ctl_events_free(op->events);
+        op->events = NULL;
         if (op->object && --op->object->in_flight == 0) {
             ctl_release(op->object);
         }

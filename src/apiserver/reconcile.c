@@ -18,6 +18,22 @@ static struct str internal_ip(const struct doc_value *node) {
     return STR("10.0.0.1");
 }
 
+static struct wl_node node_view(struct api_controllers *c, const struct doc_value *node) {
+    const struct doc_value *room = doc_get(node, "status", "allocatable");
+    return (struct wl_node){
+        .name = wl_name(node),
+        .ip = internal_ip(node),
+        .labels = doc_get(node, "metadata", "labels"),
+        .taints = doc_get(node, "spec", "taints"),
+        .unschedulable = doc_bool(doc_get(node, "spec", "unschedulable"), false),
+        .limited = doc_len(room) > 0,
+        .room = {.cpu = wl_quantity(doc_get_str(room, "cpu"), 1000),
+                 .memory = wl_quantity(doc_get_str(room, "memory"), 1),
+                 .pods = wl_quantity(doc_get_str(room, "pods"), 1)},
+        .used = &ctl_usage_of(c, wl_name(node))->room,
+    };
+}
+
 void ctl_refresh_nodes(struct api_controllers *c) {
     if (!c->nodes_changed) {
         return;
@@ -35,10 +51,8 @@ void ctl_refresh_nodes(struct api_controllers *c) {
             continue;
         }
         const struct doc_value *node = ctl_load(c, object, c->nodes_arena);
-        if (node && !doc_bool(doc_get(node, "spec", "unschedulable"), false)) {
-            struct wl_node view = {.name = wl_name(node),
-                                   .ip = internal_ip(node),
-                                   .labels = doc_get(node, "metadata", "labels")};
+        if (node) {
+            struct wl_node view = node_view(c, node);
             VEC_PUSH(&nodes, view);
         }
     }
@@ -99,7 +113,9 @@ static bool adopt(struct ctl_object *object, const struct doc_value *value, stru
                   enum ctl_role child_role, const char *api_version) {
     struct api_controllers *c = object->kind->c;
     const struct ctl_ns *space = ctl_space_find(c, object->ns);
-    const struct doc_value *selector = doc_get(value, "spec", "selector", "matchLabels");
+    bool plain = object->kind->role == CTL_CONTROLLER; // its selector is the labels themselves
+    const struct doc_value *selector = plain ? doc_get(value, "spec", "selector")
+                                             : doc_get(value, "spec", "selector", "matchLabels");
     if (!space || space->orphans.len == 0 || doc_len(selector) == 0 || wl_is_deleting(value) ||
         doc_len(doc_get(value, "spec", "selector", "matchExpressions"))) {
         return false;
@@ -174,11 +190,66 @@ static void visit_with_pods(struct ctl_object *object, const struct doc_value *v
     planner(plan, value, pods, count, &world);
 }
 
+typedef void history_planner(struct wl_plan *plan, const struct doc_value *object,
+                             const struct wl_pod *const *pods, size_t count,
+                             const struct doc_value *const *revisions, size_t revision_count,
+                             const struct wl_world *world);
+
+static void visit_with_history(struct ctl_object *object, const struct doc_value *value,
+                               struct wl_plan *plan, history_planner *planner) {
+    size_t count = 0, revisions = 0, n = 0;
+    const struct wl_pod **pods = pods_of(object, plan->arena, &count);
+    struct ctl_object **children = children_of(object, CTL_REVISION, plan->arena, &revisions);
+    const struct doc_value **loaded =
+        ARENA_ARRAY(plan->arena, revisions + 1, const struct doc_value *);
+    for (size_t i = 0; i < revisions; i++) {
+        loaded[n] = ctl_load(object->kind->c, children[i], plan->arena);
+        n += loaded[n] && !children[i]->deleting;
+    }
+    struct wl_world world = world_of(object->kind->c);
+    planner(plan, value, pods, count, loaded, n, &world);
+}
+
+// Why the volumes of a pod keep it from being scheduled.
+static struct str volume_problem(struct api_controllers *c, const struct doc_value *pod,
+                                 struct arena *arena) {
+    for (DOC_EACH_ITEM(doc_get(pod, "spec", "volumes"), volume)) {
+        struct str name = doc_get_str(volume, "persistentVolumeClaim", "claimName");
+        if (doc_get(volume, "ephemeral")) {
+            name = arena_printf(arena, "%.*s-%.*s", STR_ARG(wl_name(pod)),
+                                STR_ARG(doc_get_str(volume, "name")));
+        }
+        if (!name.n) {
+            continue;
+        }
+        AUTO(blob_unref)
+        struct blob *blob = apiserver_peek(c->server, &wl_claims, wl_ns(pod), name);
+        struct doc_value claim;
+        struct err err = {0};
+        if (!blob || !doc_parse_json_copy(blob_str(blob), arena, &claim, &err)) {
+            return arena_printf(arena, "persistentvolumeclaim \"%.*s\" not found", STR_ARG(name));
+        }
+        if (str_eq_c(doc_get_str(&claim, "status", "phase"), "Lost")) {
+            return arena_printf(arena,
+                                "persistentvolumeclaim \"%.*s\" bound to non-existent "
+                                "persistentvolume \"%.*s\"",
+                                STR_ARG(name), STR_ARG(doc_get_str(&claim, "spec", "volumeName")));
+        }
+        if (!str_eq_c(doc_get_str(&claim, "status", "phase"), "Bound")) {
+            return STR("pod has unbound immediate PersistentVolumeClaims");
+        }
+    }
+    return STR("");
+}
+
 static void visit_pod(struct ctl_object *object, const struct doc_value *value,
                       struct wl_plan *plan) {
     struct api_controllers *c = object->kind->c;
     struct wl_world world = world_of(c);
     uint32_t ip = c->next_ip & UINT32_C(0xffffff);
+    if (!object->pod->node.n) {
+        world.volumes = volume_problem(c, value, plan->arena);
+    }
     wl_plan_pod(plan, value, &world, loop_now(c->loop) - object->stage_since,
                 arena_printf(plan->arena, "10.%u.%u.%u", ip >> 16, ip >> 8 & 255, ip & 255));
     if (plan->count && object->pod->ip.n == 0) {
@@ -199,11 +270,13 @@ static void visit_service(struct ctl_object *object, const struct doc_value *val
                           struct wl_plan *plan) {
     struct api_controllers *c = object->kind->c;
     const struct ctl_ns *space = ctl_space_find(c, object->ns);
-    size_t max = space ? space->pods.len : 0, count = 0;
+    const struct ctl_label *label =
+        space ? ctl_label_find(space, object->pod->labels, object->pod->label_count) : NULL;
+    size_t max = label ? label->pods.len : 0, count = 0;
     const struct wl_pod **pods = ARENA_ARRAY(plan->arena, max + 1, const struct wl_pod *);
     const struct ctl_object *first = NULL;
-    for (size_t i = 0; i < max && object->pod->label_count; i++) {
-        const struct ctl_object *pod = space->pods.items[i];
+    for (size_t i = 0; i < max; i++) {
+        const struct ctl_object *pod = label->pods.items[i];
         if (wl_labels_contain(pod->pod->labels, pod->pod->label_count, object->pod->labels,
                               object->pod->label_count)) {
             pods[count++] = pod->pod;
@@ -253,6 +326,13 @@ static void visit_namespace(struct ctl_object *object, const struct doc_value *v
                             "metadata", metadata, NULL))
             ->exists_is_fine = true;
     }
+    present = apiserver_peek(c->server, &wl_config_maps, object->name, STR("kube-root-ca.crt"));
+    blob_unref(present);
+    if (!present) {
+        wl_create(plan, &wl_config_maps, object->name,
+                  wl_root_ca(plan->arena, object->name, apiserver_root_ca(c->server)))
+            ->exists_is_fine = true;
+    }
 }
 
 static void visit_workload(struct ctl_object *object, const struct doc_value *value,
@@ -268,14 +348,19 @@ static void visit_workload(struct ctl_object *object, const struct doc_value *va
             visit_with_pods(object, value, plan, wl_plan_replica_set);
         }
         break;
+    case CTL_CONTROLLER:
+        if (!adopt(object, value, plan, CTL_POD, "v1")) {
+            visit_with_pods(object, value, plan, wl_plan_controller);
+        }
+        break;
     case CTL_STATEFUL_SET:
         if (!adopt(object, value, plan, CTL_POD, "apps/v1")) {
-            visit_with_pods(object, value, plan, wl_plan_stateful_set);
+            visit_with_history(object, value, plan, wl_plan_stateful_set);
         }
         break;
     case CTL_DAEMON_SET:
         if (!adopt(object, value, plan, CTL_POD, "apps/v1")) {
-            visit_with_pods(object, value, plan, wl_plan_daemon_set);
+            visit_with_history(object, value, plan, wl_plan_daemon_set);
         }
         break;
     case CTL_JOB:
@@ -305,7 +390,7 @@ void ctl_visit(struct ctl_object *object, struct wl_plan *plan) {
     struct api_controllers *c = object->kind->c;
     enum ctl_role role = object->kind->role;
     bool collects = object->check_owners || object->foreground || object->orphan;
-    if (!collects && (role == CTL_OTHER || role == CTL_ENDPOINT_SLICE)) {
+    if (!collects && (role == CTL_OTHER || role == CTL_ENDPOINT_SLICE || role == CTL_REVISION)) {
         return;
     }
     const struct doc_value *value = ctl_load(c, object, plan->arena);

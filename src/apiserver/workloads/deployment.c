@@ -13,7 +13,7 @@
 struct set_view {
     const struct doc_value *object;
     int64_t replicas, want; // spec.replicas now and after this plan
-    int64_t status_replicas, ready, available, revision, created;
+    int64_t status_replicas, ready, available, terminating, revision, created;
     size_t pods_left;
     bool annotate; // put the desired-replicas annotations in order
 };
@@ -59,6 +59,7 @@ static void read_sets(struct rollout *r, const struct wl_replica_set *sets, size
             .status_replicas = doc_int(doc_get(object, "status", "replicas"), 0),
             .ready = doc_int(doc_get(object, "status", "readyReplicas"), 0),
             .available = doc_int(doc_get(object, "status", "availableReplicas"), 0),
+            .terminating = doc_int(doc_get(object, "status", "terminatingReplicas"), 0),
             .revision = wl_annotation_int(object, REVISION, 0),
             .created = wl_when(doc_get(object, "metadata", "creationTimestamp")),
             .pods_left = sets[i].pods_left,
@@ -141,6 +142,12 @@ static void set_counts(const struct rollout *r, struct doc_object *annotations) 
                      wl_text(arena, "%lld", (long long)(r->replicas + r->surge)));
 }
 
+static void tell_scaled(const struct rollout *r, struct str set, int64_t from, int64_t to) {
+    wl_event(r->plan, r->object, "deployment-controller", "ScalingReplicaSet",
+             "Scaled %s replica set %.*s from %lld to %lld", to > from ? "up" : "down",
+             STR_ARG(set), (long long)from, (long long)to);
+}
+
 static void create_set(struct rollout *r, int64_t replicas) {
     struct arena *arena = r->plan->arena;
     const struct doc_value *d = r->object;
@@ -175,6 +182,9 @@ static void create_set(struct rollout *r, int64_t replicas) {
     wl_create(r->plan, &wl_replica_sets, wl_ns(d),
               wl_object(arena, "apiVersion", DOC_S("apps/v1"), "kind", DOC_S("ReplicaSet"),
                         "metadata", metadata, "spec", doc_object_done(&spec), NULL));
+    if (replicas > 0) {
+        tell_scaled(r, r->current_name, 0, replicas);
+    }
     r->created = true;
     r->created_replicas = replicas;
 }
@@ -414,13 +424,17 @@ static void write_sets(struct rollout *r, bool rolling) {
         }
         if (patch.len) {
             wl_patch(r->plan, &wl_replica_sets, set->object, doc_object_done(&patch));
+            if (set->want != set->replicas) {
+                tell_scaled(r, wl_name(set->object), set->replicas, set->want);
+            }
         }
     }
 }
 
 // ---- Status ----
 struct counts {
-    int64_t total, updated, ready, available, wanted, unavailable;
+    int64_t total, updated, ready, available, terminating, wanted, unavailable;
+    const struct doc_value *failure; // the condition of a set that cannot make its pods
     bool complete;
 };
 
@@ -432,6 +446,10 @@ static struct counts count_replicas(const struct rollout *r) {
         n.ready += set->ready;
         n.available += set->available;
         n.wanted += set->want;
+        n.terminating += set->terminating;
+        if (set->want > 0 && !n.failure) {
+            n.failure = wl_condition(doc_get(set->object, "status"), "ReplicaFailure");
+        }
     }
     n.wanted += r->created_replicas;
     n.updated = r->current ? r->current->status_replicas : 0;
@@ -525,6 +543,13 @@ static bool write_status(struct rollout *r) {
     wl_conditions_init(&conditions, plan, before);
     set_available(r, &conditions, &n);
     bool final = set_progressing(r, &conditions, &n);
+    if (n.failure) {
+        struct str reason = doc_get_str(n.failure, "reason");
+        wl_conditions_set(&conditions, "ReplicaFailure", "True", arena_cstr(arena, reason),
+                          doc_make_str(doc_get_str(n.failure, "message")), true, false);
+    } else {
+        wl_conditions_remove(&conditions, "ReplicaFailure");
+    }
     struct doc_object status = doc_object_start(arena);
     doc_object_set_c(&status, "observedGeneration",
                      doc_make_int(doc_int(doc_get(r->object, "metadata", "generation"), 1)));
@@ -533,6 +558,7 @@ static bool write_status(struct rollout *r) {
     add_count(&status, "readyReplicas", n.ready);
     add_count(&status, "availableReplicas", n.available);
     add_count(&status, "unavailableReplicas", n.unavailable);
+    doc_object_set_c(&status, "terminatingReplicas", doc_make_int(n.terminating));
     add_count(&status, "collisionCount", doc_int(doc_get(before, "collisionCount"), 0));
     doc_object_set_c(&status, "conditions", wl_conditions_done(&conditions));
     struct wl_write *write = wl_status(plan, &wl_deployments, r->object, doc_object_done(&status));
@@ -546,7 +572,7 @@ static bool write_status(struct rollout *r) {
                                "metadata", "annotations", REVISION);
     }
     if (write) {
-        write->lazy = !final;
+        write->lazy = !final || n.terminating > 0;
     }
     return n.complete;
 }

@@ -231,6 +231,20 @@ void wl_plan_claim(struct wl_plan *plan, const struct doc_value *claim) {
     wl_status(plan, &wl_claims, claim, doc_object_done(&status));
 }
 
+struct doc_value wl_root_ca(struct arena *arena, struct str ns, struct str pem) {
+    struct doc_value note =
+        wl_object(arena, "kubernetes.io/description",
+                  DOC_S("Contains a CA bundle that can be used to verify the kube-apiserver when "
+                        "using internal endpoints such as the internal service IP or "
+                        "kubernetes.default.svc. No other usage is guaranteed across "
+                        "distributions of Kubernetes clusters."),
+                  NULL);
+    struct doc_value metadata = wl_object(arena, "name", DOC_S("kube-root-ca.crt"), "namespace",
+                                          doc_make_str(ns), "annotations", note, NULL);
+    return wl_object(arena, "apiVersion", DOC_S("v1"), "kind", DOC_S("ConfigMap"), "metadata",
+                     metadata, "data", wl_object(arena, "ca.crt", doc_make_str(pem), NULL), NULL);
+}
+
 // ---- Nodes ----
 struct doc_value wl_node_object(struct arena *arena, size_t index) {
     struct doc_value name = wl_text(arena, "skiff-node-%zu", index);

@@ -28,6 +28,21 @@ const struct kube_gvr wl_service_accounts = {STR_INIT(""), STR_INIT("v1"),
 const struct kube_gvr wl_crds = {STR_INIT("apiextensions.k8s.io"), STR_INIT("v1"),
                                  STR_INIT("customresourcedefinitions")};
 
+const struct kube_gvr wl_events = {STR_INIT(""), STR_INIT("v1"), STR_INIT("events")};
+const struct kube_gvr wl_config_maps = {STR_INIT(""), STR_INIT("v1"), STR_INIT("configmaps")};
+
+const struct kube_gvr wl_controllers = {STR_INIT(""), STR_INIT("v1"),
+                                        STR_INIT("replicationcontrollers")};
+const struct kube_gvr wl_cron_jobs = {STR_INIT("batch"), STR_INIT("v1"), STR_INIT("cronjobs")};
+const struct kube_gvr wl_autoscalers = {STR_INIT("autoscaling"), STR_INIT("v2"),
+                                        STR_INIT("horizontalpodautoscalers")};
+const struct kube_gvr wl_budgets = {STR_INIT("policy"), STR_INIT("v1"),
+                                    STR_INIT("poddisruptionbudgets")};
+const struct kube_gvr wl_endpoints = {STR_INIT(""), STR_INIT("v1"), STR_INIT("endpoints")};
+const struct kube_gvr wl_volumes = {STR_INIT(""), STR_INIT("v1"), STR_INIT("persistentvolumes")};
+const struct kube_gvr wl_storage_classes = {STR_INIT("storage.k8s.io"), STR_INIT("v1"),
+                                            STR_INIT("storageclasses")};
+
 // ---- Plans ----
 void wl_plan_init(struct wl_plan *plan, struct arena *arena, int64_t now) {
     *plan = (struct wl_plan){.arena = arena, .now = now};
@@ -103,6 +118,30 @@ void wl_requeue(struct wl_plan *plan, int64_t delay_ns) {
     if (plan->requeue_ns == 0 || delay_ns < plan->requeue_ns) {
         plan->requeue_ns = delay_ns;
     }
+}
+
+struct wl_event *wl_event(struct wl_plan *plan, const struct doc_value *about,
+                          const char *component, const char *reason, const char *format, ...) {
+    if (plan->event_count == plan->event_cap) {
+        size_t cap = plan->event_cap ? plan->event_cap * 2 : 4;
+        struct wl_event *events = ARENA_ARRAY(plan->arena, cap, struct wl_event);
+        for (size_t i = 0; i < plan->event_count; i++) {
+            events[i] = plan->events[i];
+        }
+        plan->events = events;
+        plan->event_cap = cap;
+    }
+    va_list args;
+    va_start(args, format);
+    struct str message = arena_vprintf(plan->arena, format, args);
+    va_end(args);
+    struct wl_event *event = &plan->events[plan->event_count++];
+    *event = (struct wl_event){.about = about,
+                               .component = component,
+                               .reason = reason,
+                               .message = message,
+                               .write = plan->count ? plan->count - 1 : WL_NO_WRITE};
+    return event;
 }
 
 // ---- Values ----
@@ -343,8 +382,11 @@ void wl_pod_read(struct arena *arena, const struct doc_value *pod, struct wl_pod
         .restarts =
             doc_int(doc_get(doc_at(doc_get(status, "containerStatuses"), 0), "restartCount"), 0),
         .index = pod_index(pod),
+        .room = wl_pod_requests(doc_get(pod, "spec")),
         .label_count = doc_is(labels, DOC_OBJECT) ? doc_len(labels) : 0,
     };
+    (void)str_to_int64(wl_annotation(pod, "controller.kubernetes.io/pod-deletion-cost"),
+                       &out->deletion_cost);
     out->ready = str_eq_c(doc_get_str(ready, "status"), "True");
     if (out->ready) {
         out->ready_since = wl_when(doc_get(ready, "lastTransitionTime"));
@@ -369,22 +411,26 @@ bool wl_pod_is_available(const struct wl_pod *pod, int64_t min_ready_seconds, in
            (min_ready_seconds == 0 || pod->ready_since + min_ready_seconds * NS_PER_SECOND <= now);
 }
 
-static int deletion_rank(const struct wl_pod *pod) {
-    if (pod->node.n == 0) {
-        return 0;
-    }
-    return pod->phase == WL_PENDING ? 1 : pod->ready ? 3 : 2;
+static int order(int64_t a, int64_t b) {
+    return (a > b) - (a < b);
 }
 
 static int compare_for_deletion(const void *a, const void *b) {
     const struct wl_pod *x = *(const struct wl_pod *const *)a;
     const struct wl_pod *y = *(const struct wl_pod *const *)b;
-    int rank = deletion_rank(x) - deletion_rank(y);
-    if (rank) {
-        return rank;
-    }
-    if (x->created != y->created) {
-        return x->created > y->created ? -1 : 1;
+    const int rules[] = {
+        order(x->node.n > 0, y->node.n > 0),
+        order(x->phase != WL_PENDING, y->phase != WL_PENDING),
+        order(x->ready, y->ready),
+        order(x->deletion_cost, y->deletion_cost),
+        x->ready && y->ready ? order(y->ready_since, x->ready_since) : 0,
+        order(y->restarts, x->restarts),
+        order(y->created, x->created),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        if (rules[i]) {
+            return rules[i];
+        }
     }
     return str_cmp(x->name, y->name);
 }
@@ -395,26 +441,17 @@ void wl_sort_for_deletion(const struct wl_pod **pods, size_t count) {
     }
 }
 
-static bool node_allows(const struct wl_node *node, const struct doc_value *selector) {
-    for (DOC_EACH_MEMBER(selector, i)) {
-        const struct doc_value *label = doc_find(node->labels, doc_key_at(selector, i));
-        if (!label || !str_eq(doc_str(label), doc_str(doc_value_at(selector, i)))) {
+// Whether nothing but nodes decides where this pod may go.
+static bool is_plain(const struct doc_value *spec) {
+    if (doc_len(doc_get(spec, "schedulingGates"))) {
+        return false;
+    }
+    for (DOC_EACH_ITEM(doc_get(spec, "volumes"), volume)) {
+        if (doc_get(volume, "persistentVolumeClaim") || doc_get(volume, "ephemeral")) {
             return false;
         }
     }
     return true;
-}
-
-const struct wl_node *wl_node_for(const struct wl_world *world, const struct doc_value *pod_spec,
-                                  uint64_t pick) {
-    const struct doc_value *selector = doc_get(pod_spec, "nodeSelector");
-    for (size_t i = 0; i < world->node_count; i++) {
-        const struct wl_node *node = &world->nodes[(pick + i) % world->node_count];
-        if (node_allows(node, selector)) {
-            return node;
-        }
-    }
-    return NULL;
 }
 
 struct doc_value wl_pod_make(struct arena *arena, const struct wl_pod_spec *spec) {
@@ -436,7 +473,7 @@ struct doc_value wl_pod_make(struct arena *arena, const struct wl_pod_spec *spec
     doc_object_set_c(&metadata, "ownerReferences", spec->owners);
     struct doc_value made = pod_spec ? *pod_spec : wl_object(arena, NULL);
     struct str node = spec->node;
-    if (node.n == 0 && doc_get_str(&made, "nodeName").n == 0) {
+    if (node.n == 0 && doc_get_str(&made, "nodeName").n == 0 && is_plain(&made)) {
         // The simulated scheduler decides here, which saves the write that binding would cost.
         const struct wl_node *found = wl_node_for(spec->world, &made, spec->pick);
         node = found ? found->name : node;

@@ -21,25 +21,51 @@ struct wl_write {
     bool
         lazy; // an intermediate status: may wait a moment, so that a quick series of changes costs one write
     bool exists_is_fine; // create: somebody having made it before is a success
+    const char *manager; // field manager; NULL: "kube-controller-manager"
 };
+
+// What an Event will say, once the write it belongs to has succeeded.
+struct wl_event {
+    const struct doc_value *about;
+    const char *component, *reason;
+    const char *action; // set: the form of events.k8s.io, as the scheduler writes it
+    struct str message, field_path;
+    bool warning;
+    bool named; // the name of what the write made follows the message; a failure is "FailedCreate"
+    bool once;  // not when what was to be made exists already
+    size_t write; // its index, or WL_NO_WRITE
+};
+#define WL_NO_WRITE SIZE_MAX
 
 struct wl_plan {
     struct arena *arena;
     int64_t now; // wall time, nanoseconds
     struct wl_write *writes;
     size_t count, cap;
+    struct wl_event *events;
+    size_t event_count, event_cap;
+    struct str failure; // what the last creation was refused with; empty: nothing
     int64_t requeue_ns; // look again after this time even without an event; 0: no need
 };
 
 // ---- What a planner sees ----
+struct wl_room {
+    int64_t cpu, memory, pods; // thousandths of a core, bytes, number
+};
 struct wl_node {
     struct str name, ip;
-    const struct doc_value *labels;
+    const struct doc_value *labels, *taints;
+    bool unschedulable;
+    bool limited; // says what it has room for
+    struct wl_room room;
+    const struct wl_room *used; // by its pods; NULL: nothing
 };
 struct wl_world {
     const struct wl_node *nodes;
     size_t node_count;
     int64_t start_delay_ns; // of a pod without an annotation
+    struct str
+        volumes; // of one pod: why its volumes keep it from being scheduled; empty: they do not
 };
 
 enum wl_phase { WL_PENDING, WL_RUNNING, WL_SUCCEEDED, WL_FAILED };
@@ -51,7 +77,10 @@ struct wl_pod {
     bool ready, deleting;
     int64_t created, ready_since, finished; // wall time; 0: not so
     int64_t restarts;                       // of its first container
+    int64_t deletion_cost;                  // annotation pod-deletion-cost
+    struct wl_room room;                    // what it asks for
     int64_t index;                          // ordinal or completion index, -1 without one
+    const struct doc_value *object;         // only where a planner asks for it (Jobs with a failure policy)
     const uint64_t *labels;                 // wl_label_hash of each label
     size_t label_count;
 };
@@ -75,14 +104,30 @@ void wl_plan_deployment(struct wl_plan *plan, const struct doc_value *deployment
 void wl_plan_replica_set(struct wl_plan *plan, const struct doc_value *set,
                          const struct wl_pod *const *pods, size_t count,
                          const struct wl_world *world);
+void wl_plan_controller(struct wl_plan *plan, const struct doc_value *controller,
+                        const struct wl_pod *const *pods, size_t count,
+                        const struct wl_world *world);
 void wl_plan_stateful_set(struct wl_plan *plan, const struct doc_value *set,
                           const struct wl_pod *const *pods, size_t count,
+                          const struct doc_value *const *revisions, size_t revision_count,
                           const struct wl_world *world);
 void wl_plan_daemon_set(struct wl_plan *plan, const struct doc_value *set,
                         const struct wl_pod *const *pods, size_t count,
+                        const struct doc_value *const *revisions, size_t revision_count,
                         const struct wl_world *world);
 void wl_plan_job(struct wl_plan *plan, const struct doc_value *job,
                  const struct wl_pod *const *pods, size_t count, const struct wl_world *world);
+
+void wl_plan_cron_job(struct wl_plan *plan, const struct doc_value *cron_job,
+                      const struct doc_value *const *jobs, size_t count);
+
+// ---- indexes.c: sets of completion indexes ("0,2-4") ----
+struct wl_indexes {
+    bool *has;
+    int64_t count; // of `has`
+};
+struct wl_indexes wl_indexes_parse(struct arena *arena, struct str text, int64_t count);
+struct str wl_indexes_text(struct arena *arena, const struct wl_indexes *indexes);
 
 // The node's part. A pod's stage is what it waits in (pulling, starting, running for its time, backing off); the caller
 // says for how long it has been in the current one, which is finer than the whole seconds of the object.
@@ -98,13 +143,17 @@ void wl_plan_service(struct wl_plan *plan, const struct doc_value *service,
                      size_t slice_count);
 void wl_plan_ingress(struct wl_plan *plan, const struct doc_value *ingress);
 void wl_plan_claim(struct wl_plan *plan, const struct doc_value *claim);
+// The ConfigMap of each namespace that tells pods whom to trust.
+struct doc_value wl_root_ca(struct arena *arena, struct str ns, struct str pem);
 struct doc_value wl_node_object(struct arena *arena, size_t index);
 struct doc_value wl_node_status(struct arena *arena, size_t index, int64_t now);
 
 // ---- Helpers shared by the planners ----
 extern const struct kube_gvr wl_deployments, wl_replica_sets, wl_stateful_sets, wl_daemon_sets,
     wl_jobs, wl_pods, wl_services, wl_endpoint_slices, wl_ingresses, wl_claims, wl_nodes,
-    wl_namespaces, wl_service_accounts, wl_revisions, wl_crds;
+    wl_namespaces, wl_service_accounts, wl_revisions, wl_crds, wl_events, wl_config_maps,
+    wl_controllers, wl_cron_jobs, wl_autoscalers, wl_budgets, wl_endpoints, wl_volumes,
+    wl_storage_classes;
 
 void wl_plan_init(struct wl_plan *plan, struct arena *arena, int64_t now);
 struct wl_write *wl_create(struct wl_plan *plan, const struct kube_gvr *gvr, struct str ns,
@@ -117,6 +166,10 @@ struct wl_write *wl_status(struct wl_plan *plan, const struct kube_gvr *gvr,
 struct wl_write *wl_delete(struct wl_plan *plan, const struct kube_gvr *gvr, struct str ns,
                            struct str name, struct str uid);
 void wl_requeue(struct wl_plan *plan, int64_t delay_ns); // the earliest of several wins
+// Records an event of the last write of the plan (of none where there is none). The result may be changed.
+struct wl_event *wl_event(struct wl_plan *plan, const struct doc_value *about,
+                          const char *component, const char *reason, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 
 // wl_object(arena, "a", value, "b", value, NULL)
 struct doc_value wl_object(struct arena *arena, ...) __attribute__((sentinel));
@@ -167,8 +220,38 @@ struct wl_pod_spec {
     struct str node;
 };
 struct doc_value wl_pod_make(struct arena *arena, const struct wl_pod_spec *spec);
+// ---- schedule.c ----
 const struct wl_node *wl_node_for(const struct wl_world *world, const struct doc_value *pod_spec,
                                   uint64_t pick);
+bool wl_node_takes_daemon(const struct wl_node *node, const struct doc_value *pod_spec);
+// When the node's NoExecute taints end this pod: nanoseconds, -1: never.
+int64_t wl_evicted_after(const struct wl_node *node, const struct doc_value *pod_spec);
+struct str wl_unschedulable(struct arena *arena, const struct wl_world *world,
+                            const struct doc_value *pod_spec);
+struct wl_room wl_pod_requests(const struct doc_value *pod_spec);
+// "1500m", "2Gi" in units of 1/scale, rounded up.
+int64_t wl_quantity(struct str text, int64_t scale);
+
+// ---- revisions.c: the ControllerRevisions of a StatefulSet or DaemonSet ----
+struct wl_history {
+    struct wl_plan *plan;
+    const struct doc_value *owner;
+    const char *kind, *hash_label;
+    const struct doc_value *const *revisions;
+    size_t count;
+    struct str name, hash; // of the present template's revision
+    int64_t collisions;
+};
+// Finds or makes the revision of the present template; sets name and hash.
+void wl_history_sync(struct wl_history *history);
+const struct doc_value *wl_history_find(const struct wl_history *history, struct str name);
+// The pod template that a revision holds.
+struct doc_value wl_history_template(struct arena *arena, const struct doc_value *revision);
+// Deletes the oldest of those that `is_live` does not want, beyond the limit.
+void wl_history_trim(const struct wl_history *history,
+                     bool (*is_live)(const void *ctx, const struct doc_value *revision),
+                     const void *ctx);
+
 // Orders pods by how little is lost with them: unscheduled, pending, not ready, youngest first.
 void wl_sort_for_deletion(const struct wl_pod **pods, size_t count);
 

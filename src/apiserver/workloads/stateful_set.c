@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// StatefulSets: numbered pods, made in order and replaced from the last to the first. Simple where nobody looks: there are
-// no ControllerRevision objects, so a pod below the partition that is lost comes back with the new template.
+// StatefulSets: numbered pods, made in order and replaced from the last to the first. A pod below the partition that is
+// lost comes back with the template it had, which is kept in a ControllerRevision.
 #include "apiserver/workloads/plan.h"
+
+#define COMPONENT "statefulset-controller"
 
 struct stateful {
     struct wl_plan *plan;
@@ -12,7 +14,9 @@ struct stateful {
     const struct wl_pod *last_extra; // the highest pod beyond the wanted ones
     bool extra_deleting;
     bool parallel;
-    struct str revision;
+    struct wl_history history;
+    struct str revision, current_revision; // names
+    int64_t partition, unavailable;        // of rolling updates
     int64_t total, ready, available, current, updated;
 };
 
@@ -41,6 +45,12 @@ static struct doc_value claim_volumes(const struct stateful *s, struct str pod_n
     return doc_array_done(&volumes);
 }
 
+// Who takes the claim along when it goes, by the retention policy.
+static bool policy_is(const struct stateful *s, const char *when, const char *policy) {
+    return str_eq_c(doc_get_str(s->set, "spec", "persistentVolumeClaimRetentionPolicy", when),
+                    policy);
+}
+
 static void create_claims(const struct stateful *s, struct str pod_name) {
     struct arena *arena = s->plan->arena;
     for (DOC_EACH_ITEM(doc_get(s->set, "spec", "volumeClaimTemplates"), template)) {
@@ -56,11 +66,19 @@ static void create_claims(const struct stateful *s, struct str pod_name) {
         if (doc_len(labels) && !doc_len(doc_get(&metadata, "labels"))) {
             metadata = doc_with(arena, &metadata, *labels, "labels");
         }
+        if (policy_is(s, "whenDeleted", "Delete")) {
+            metadata = doc_with(arena, &metadata, wl_owner(arena, "apps/v1", "StatefulSet", s->set),
+                                "ownerReferences");
+        }
         wl_create(s->plan, &wl_claims, wl_ns(s->set),
                   wl_object(arena, "apiVersion", DOC_S("v1"), "kind",
                             DOC_S("PersistentVolumeClaim"), "metadata", metadata, "spec",
                             spec ? *spec : wl_object(arena, NULL), NULL))
             ->exists_is_fine = true;
+        wl_event(s->plan, s->set, COMPONENT, "SuccessfulCreate",
+                 "Create Claim %.*s Pod %.*s in StatefulSet %.*s success",
+                 STR_ARG(doc_get_str(&metadata, "name")), STR_ARG(pod_name),
+                 STR_ARG(wl_name(s->set)));
     }
 }
 
@@ -71,7 +89,16 @@ static void create_pod(const struct stateful *s, int64_t ordinal) {
     struct doc_value none = wl_object(arena, NULL);
     const struct doc_value *given = doc_get(s->set, "spec", "template");
     struct doc_value template = given ? *given : none;
-    template = doc_with(arena, &template, doc_make_str(s->revision), "metadata", "labels",
+    struct str revision = s->revision;
+    const struct doc_value *old = NULL;
+    if (ordinal < s->start + s->partition) {
+        old = wl_history_find(&s->history, s->current_revision);
+    }
+    if (old) {
+        template = wl_history_template(arena, old);
+        revision = s->current_revision;
+    }
+    template = doc_with(arena, &template, doc_make_str(revision), "metadata", "labels",
                         "controller-revision-hash");
     template = doc_with(arena, &template, doc_make_str(name), "metadata", "labels",
                         "statefulset.kubernetes.io/pod-name");
@@ -96,6 +123,9 @@ static void create_pod(const struct stateful *s, int64_t ordinal) {
         .pick = str_hash(wl_name(s->set)) % 1024 + (uint64_t)ordinal,
     };
     wl_create(s->plan, &wl_pods, spec.ns, wl_pod_make(arena, &spec));
+    wl_event(s->plan, s->set, COMPONENT, "SuccessfulCreate",
+             "Create Pod %.*s in StatefulSet %.*s successful", STR_ARG(name),
+             STR_ARG(wl_name(s->set)));
 }
 
 static bool is_healthy(const struct stateful *s, const struct wl_pod *pod) {
@@ -108,6 +138,31 @@ static bool is_healthy(const struct stateful *s, const struct wl_pod *pod) {
 static void remove_pod(const struct stateful *s, const struct wl_pod *pod) {
     if (!pod->deleting) {
         wl_delete(s->plan, &wl_pods, wl_ns(s->set), pod->name, pod->uid);
+        wl_event(s->plan, s->set, COMPONENT, "SuccessfulDelete",
+                 "Delete Pod %.*s in StatefulSet %.*s successful", STR_ARG(pod->name),
+                 STR_ARG(wl_name(s->set)));
+    }
+}
+
+// The claims of a pod that is scaled away go with it where the policy says so.
+static void give_claims_to(const struct stateful *s, const struct wl_pod *pod) {
+    struct arena *arena = s->plan->arena;
+    if (pod->deleting || !policy_is(s, "whenScaled", "Delete")) {
+        return;
+    }
+    struct doc_array owners = doc_array_start(arena);
+    doc_array_add(&owners, wl_object(arena, "apiVersion", DOC_S("v1"), "kind", DOC_S("Pod"), "name",
+                                     doc_make_str(pod->name), "uid", doc_make_str(pod->uid), NULL));
+    struct doc_value list = doc_array_done(&owners);
+    for (DOC_EACH_ITEM(doc_get(s->set, "spec", "volumeClaimTemplates"), template)) {
+        struct doc_value name =
+            wl_text(arena, "%.*s-%.*s", STR_ARG(wl_name(template)), STR_ARG(pod->name));
+        struct doc_value claim = wl_object(
+            arena, "metadata",
+            wl_object(arena, "name", name, "namespace", doc_make_str(wl_ns(s->set)), NULL), NULL);
+        wl_patch(
+            s->plan, &wl_claims, &claim,
+            wl_object(arena, "metadata", wl_object(arena, "ownerReferences", list, NULL), NULL));
     }
 }
 
@@ -132,29 +187,43 @@ static bool fill(const struct stateful *s) {
 }
 
 static void replace_outdated(const struct stateful *s) {
-    const struct doc_value *strategy = doc_get(s->set, "spec", "updateStrategy");
-    if (str_eq_c(doc_get_str(strategy, "type"), "OnDelete")) {
+    if (str_eq_c(doc_get_str(s->set, "spec", "updateStrategy", "type"), "OnDelete")) {
         return;
     }
-    int64_t partition = doc_int(doc_get(strategy, "rollingUpdate", "partition"), 0);
-    for (int64_t i = s->replicas; i-- > 0 && s->start + i >= partition;) {
+    int64_t down = 0;
+    for (int64_t i = 0; i < s->replicas; i++) {
+        down += !is_healthy(s, s->slots[i]);
+    }
+    for (int64_t i = s->replicas; i-- > s->partition;) {
         const struct wl_pod *pod = s->slots[i];
-        if (pod && !str_eq(pod->revision, s->revision)) {
+        bool healthy = is_healthy(s, pod);
+        if (pod && !pod->deleting && !str_eq(pod->revision, s->revision)) {
+            if (healthy && down >= s->unavailable) {
+                return;
+            }
+            down += healthy;
             remove_pod(s, pod);
-            return;
-        }
-        if (!is_healthy(s, pod)) {
+        } else if (!healthy && down >= s->unavailable) {
             return;
         }
     }
 }
 
+static bool is_used(const void *ctx, const struct doc_value *revision) {
+    const struct stateful *s = ctx;
+    struct str name = wl_name(revision);
+    bool used = str_eq(name, s->current_revision);
+    for (int64_t i = 0; i < s->replicas && !used; i++) {
+        used = s->slots[i] && str_eq(s->slots[i]->revision, name);
+    }
+    return used;
+}
+
 static void write_status(const struct stateful *s) {
     struct arena *arena = s->plan->arena;
-    const struct doc_value *before = doc_get(s->set, "status");
-    struct str current = doc_get_str(before, "currentRevision");
+    struct str current = s->current_revision;
     bool done = s->updated == s->replicas && s->available == s->replicas && s->total == s->replicas;
-    if (current.n == 0 || done) {
+    if (done) {
         current = s->revision;
     }
     int64_t current_count = str_eq(current, s->revision) ? s->updated : s->current;
@@ -173,7 +242,7 @@ static void write_status(const struct stateful *s) {
     }
     doc_object_set_c(&status, "currentRevision", doc_make_str(current));
     doc_object_set_c(&status, "updateRevision", doc_make_str(s->revision));
-    doc_object_set_c(&status, "collisionCount", doc_make_int(0));
+    doc_object_set_c(&status, "collisionCount", doc_make_int(s->history.collisions));
     doc_object_set_c(&status, "availableReplicas", doc_make_int(s->available));
     struct wl_write *write =
         wl_status(s->plan, &wl_stateful_sets, s->set, doc_object_done(&status));
@@ -183,7 +252,6 @@ static void write_status(const struct stateful *s) {
 }
 
 static void read_pods(struct stateful *s, const struct wl_pod *const *pods, size_t count) {
-    struct str before = doc_get_str(s->set, "status", "currentRevision");
     for (size_t i = 0; i < count; i++) {
         const struct wl_pod *pod = pods[i];
         int64_t slot = pod->index - s->start;
@@ -202,12 +270,13 @@ static void read_pods(struct stateful *s, const struct wl_pod *const *pods, size
         s->ready += pod->ready;
         s->available += !pod->deleting && wl_pod_is_available(pod, s->min_ready, s->plan->now);
         s->updated += !pod->deleting && str_eq(pod->revision, s->revision);
-        s->current += !pod->deleting && str_eq(pod->revision, before);
+        s->current += !pod->deleting && str_eq(pod->revision, s->current_revision);
     }
 }
 
 void wl_plan_stateful_set(struct wl_plan *plan, const struct doc_value *set,
                           const struct wl_pod *const *pods, size_t count,
+                          const struct doc_value *const *revisions, size_t revision_count,
                           const struct wl_world *world) {
     enum { REPLICAS_MAX = 100 * 1000 };
     const struct doc_value *spec = doc_get(set, "spec");
@@ -222,18 +291,39 @@ void wl_plan_stateful_set(struct wl_plan *plan, const struct doc_value *set,
     };
     s.replicas = s.replicas < 0 ? 0 : s.replicas > REPLICAS_MAX ? REPLICAS_MAX : s.replicas;
     s.slots = ARENA_ARRAY(plan->arena, (size_t)s.replicas + 1, const struct wl_pod *);
-    struct doc_value nothing = doc_null();
-    const struct doc_value *template = doc_get(spec, "template");
-    struct str hash = wl_hash_name(plan->arena, template ? template : &nothing, 0);
-    s.revision = arena_printf(plan->arena, "%.*s-%.*s", STR_ARG(wl_name(set)), STR_ARG(hash));
+    s.history = (struct wl_history){
+        .plan = plan,
+        .owner = set,
+        .kind = "StatefulSet",
+        .hash_label = "controller.kubernetes.io/hash",
+        .revisions = revisions,
+        .count = revision_count,
+        .collisions = doc_int(doc_get(set, "status", "collisionCount"), 0),
+    };
+    wl_history_sync(&s.history);
+    s.revision = s.history.name;
+    s.current_revision = doc_get_str(set, "status", "currentRevision");
+    if (!wl_history_find(&s.history, s.current_revision)) {
+        s.current_revision = s.revision;
+    }
+    const struct doc_value *rolling = doc_get(spec, "updateStrategy", "rollingUpdate");
+    bool on_delete = str_eq_c(doc_get_str(spec, "updateStrategy", "type"), "OnDelete");
+    s.partition = on_delete ? 0 : doc_int(doc_get(rolling, "partition"), 0);
+    const struct doc_value *unavailable = doc_get(rolling, "maxUnavailable");
+    s.unavailable = unavailable ? wl_scaled(unavailable, s.replicas, true) : 1;
+    s.unavailable = s.unavailable < 1 ? 1 : s.unavailable;
     read_pods(&s, pods, count);
     if (!wl_is_deleting(set)) {
         bool full = fill(&s);
         if (s.last_extra && (full || s.parallel) && !s.extra_deleting) {
+            give_claims_to(&s, s.last_extra);
             remove_pod(&s, s.last_extra);
         } else if ((full || s.parallel) && !s.last_extra) {
             replace_outdated(&s);
         }
     }
     write_status(&s);
+    if (!wl_is_deleting(set)) {
+        wl_history_trim(&s.history, is_used, &s);
+    }
 }

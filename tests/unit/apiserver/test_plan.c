@@ -43,7 +43,7 @@ static struct str describe(const struct wl_plan *plan) {
             text = replicas ? arena_printf(plan->arena, " to %lld", (long long)doc_int(replicas, 0))
                             : text;
         }
-        if (w->subresource.n && w->verb == KUBE_PATCH) {
+        if ((w->subresource.n && w->verb == KUBE_PATCH) || w->gvr == &wl_revisions) {
             continue;
         }
         out = arena_printf(plan->arena, "%.*s%s%s %.*s%s%.*s%.*s", STR_ARG(out), out.n ? "; " : "",
@@ -363,9 +363,12 @@ static void plans_pods(void **state) {
         }
         struct wl_plan plan;
         wl_plan_init(&plan, arena, NOW);
-        (row->kind == 'r'   ? wl_plan_replica_set
-         : row->kind == 's' ? wl_plan_stateful_set
-                            : wl_plan_daemon_set)(&plan, &object, list, count, &world);
+        if (row->kind == 'r') {
+            wl_plan_replica_set(&plan, &object, list, count, &world);
+        } else {
+            (row->kind == 's' ? wl_plan_stateful_set
+                              : wl_plan_daemon_set)(&plan, &object, list, count, NULL, 0, &world);
+        }
         expect_plan(row->name, row->want, &plan);
     }
 }
@@ -398,6 +401,9 @@ static const struct {
      "Never", "null", 0, "Succeeded terminated false", 0},
     {"cannot pull", "'skiff.dev/sim-fail':'ImagePullBackOff'", "Always",
      "{'containerStatuses':[{'state':{'waiting':{'reason':'ContainerCreating'}}}]}", 0,
+     "Pending ErrImagePull false", 0},
+    {"backs off pulling", "'skiff.dev/sim-fail':'ImagePullBackOff'", "Always",
+     "{'containerStatuses':[{'state':{'waiting':{'reason':'ErrImagePull'}}}]}", 1000,
      "Pending ImagePullBackOff false", 0},
     {"never pulls", "'skiff.dev/sim-fail':'ImagePullBackOff'", "Always",
      "{'containerStatuses':[{'state':{'waiting':{'reason':'ImagePullBackOff'}}}]}", 99000, "", 0},
