@@ -211,7 +211,7 @@ static void put_parameter(struct buf *out, unsigned field, const struct doc_valu
         put_str(out, 2, in);
         put_str(out, 4, doc_get_str(parameter, "name"));
         put_str(out, path ? 5 : 6, doc_get_str(parameter, "type"));
-        put_bool(out, path ? 18 : 20, doc_bool(doc_get(parameter, "uniqueItems"), false));
+        put_bool(out, path ? 19 : 20, doc_bool(doc_get(parameter, "uniqueItems"), false));
         end(out, value);
         end(out, other);
     }
