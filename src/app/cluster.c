@@ -155,6 +155,8 @@ static struct app_cluster *make(struct app_controller *controller, struct str se
     cluster->name = (struct str){xstrdup(name), name.n};
     cluster->version =
         secret ? (struct str){xstrdup(secret->version), secret->version.n} : (struct str){NULL, 0};
+    cluster->namespaces = secret ? (struct str){xstrdup(secret->namespaces), secret->namespaces.n}
+                                 : (struct str){NULL, 0};
     cluster->client = client;
     cluster->owns_client = !is_home;
     cluster->mapper = kube_mapper_create(client);
@@ -200,9 +202,48 @@ static bool same_gvr(const struct kube_gvr *a, const struct kube_gvr *b) {
            str_eq(a->version, b->version);
 }
 
-void app_cluster_want(struct app_item *item, const struct kube_gvr *gvr) {
+// The next of the namespaces "a, b"; false at the end.
+static bool next_namespace(struct str *list, struct str *ns) {
+    while (list->n) {
+        struct str rest = {NULL, 0};
+        str_cut(*list, ',', ns, &rest);
+        *ns = str_trim(*ns);
+        *list = rest;
+        if (ns->n) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool app_cluster_shows(const struct app_cluster *cluster, struct str ns) {
+    struct str list = cluster->namespaces, one;
+    if (list.n == 0) {
+        return true;
+    }
+    while (next_namespace(&list, &one)) {
+        if (ns.n && str_eq(one, ns)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void tell_cache(struct app_cluster *cluster, const struct app_wanted *wanted,
+                       void (*tell)(struct kube_cache *cache, const struct kube_gvr *gvr,
+                                    struct str ns, struct str label_selector)) {
+    struct str list = wanted->is_namespaced ? cluster->namespaces : (struct str){NULL, 0}, ns;
+    if (list.n == 0) {
+        tell(cluster->cache, &wanted->gvr, STR(""), STR(""));
+    }
+    while (next_namespace(&list, &ns)) {
+        tell(cluster->cache, &wanted->gvr, ns, STR(""));
+    }
+}
+
+void app_cluster_want(struct app_item *item, const struct kube_gvr *gvr, bool is_namespaced) {
     for (size_t i = 0; i < item->wanted.len; i++) {
-        if (same_gvr(&item->wanted.items[i], gvr)) {
+        if (same_gvr(&item->wanted.items[i].gvr, gvr)) {
             return;
         }
     }
@@ -218,9 +259,9 @@ void app_cluster_want(struct app_item *item, const struct kube_gvr *gvr) {
     memcpy(text, gvr->group.n ? gvr->group.p : "", gvr->group.n);
     memcpy(text + gvr->group.n, gvr->version.p, gvr->version.n);
     memcpy(text + gvr->group.n + gvr->version.n, gvr->resource.p, gvr->resource.n);
-    VEC_PUSH(&item->wanted, kept);
-    VEC_PUSH(&item->wanted_texts, text);
-    kube_cache_want(item->cluster->cache, &kept, STR(""), STR(""));
+    struct app_wanted wanted = {kept, text, is_namespaced};
+    VEC_PUSH(&item->wanted, wanted);
+    tell_cache(item->cluster, &wanted, kube_cache_want);
 }
 
 static void end_stale(void *ctx) {
@@ -250,11 +291,10 @@ static void end_soon(struct app_cluster *cluster) {
 static void release(struct app_item *item) {
     struct app_cluster *cluster = item->cluster;
     for (size_t i = 0; i < item->wanted.len; i++) {
-        kube_cache_unwant(cluster->cache, &item->wanted.items[i], STR(""), STR(""));
-        free(item->wanted_texts.items[i]);
+        tell_cache(cluster, &item->wanted.items[i], kube_cache_unwant);
+        free(item->wanted.items[i].text);
     }
     item->wanted.len = 0;
-    item->wanted_texts.len = 0;
     item->cluster = NULL;
     if (--cluster->users == 0 && cluster->is_stale && !cluster->controller->is_closing) {
         end_soon(cluster);
@@ -280,7 +320,11 @@ void app_cluster_check_secrets(struct app_controller *controller) {
     for (size_t i = 0; map_next(controller->clusters, &i, NULL, (void **)&cluster);) {
         const struct app_cluster_secret *secret =
             app_registry_cluster(controller->registry, cluster->server, STR(""));
-        if (cluster->owns_client && (!secret || !str_eq(secret->version, cluster->version))) {
+        struct str shown = secret ? secret->namespaces : (struct str){NULL, 0};
+        bool is_changed = cluster->owns_client
+                              ? !secret || !str_eq(secret->version, cluster->version)
+                              : !str_eq(shown, cluster->namespaces);
+        if (is_changed) {
             VEC_PUSH(&changed, cluster);
         }
     }
@@ -307,5 +351,6 @@ void app_cluster_destroy(struct app_cluster *cluster) {
     free((void *)(uintptr_t)cluster->server.p);
     free((void *)(uintptr_t)cluster->name.p);
     free((void *)(uintptr_t)cluster->version.p);
+    free((void *)(uintptr_t)cluster->namespaces.p);
     free(cluster);
 }

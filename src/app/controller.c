@@ -65,7 +65,6 @@ static void item_destroy(struct app_item *item) {
     }
     VEC_FREE(&item->results);
     VEC_FREE(&item->wanted);
-    VEC_FREE(&item->wanted_texts);
     loop_timer_destroy(item->timer);
     free(item->render_error);
     free((void *)(uintptr_t)item->key.p);

@@ -56,7 +56,7 @@ struct app_source {
 // ---- Clusters (cluster.c) ----
 struct app_cluster {
     struct app_controller *controller;
-    struct str server, name, version;
+    struct str server, name, version, namespaces;
     struct kube_client *client;
     bool owns_client;
     struct kube_mapper *mapper;
@@ -86,6 +86,12 @@ struct kept_result { // a sync_result that is not in the status yet, with its ow
     char *text;
 };
 
+struct app_wanted {
+    struct kube_gvr gvr;
+    char *text; // which its words point into
+    bool is_namespaced;
+};
+
 struct app_item {
     struct app_controller *controller;
     struct str key, ns, name; // key: "ns/name"
@@ -106,8 +112,7 @@ struct app_item {
     uint64_t operation_hash; // of the operation that asked Git last; 0: none is asked for
     bool waits_for_git;      // a new operation starts from what Git says now
     bool waits_for_kinds;
-    VEC(struct kube_gvr) wanted; // kinds this item has asked the cache for
-    VEC(char *) wanted_texts;
+    VEC(struct app_wanted) wanted; // kinds this item has asked the cache for
     VEC(struct kept_result) results;
     struct loop_timer *timer;
     struct app_job *job;
@@ -166,7 +171,9 @@ void app_source_destroy(struct app_source *source);
 // cluster.c
 struct app_cluster *app_cluster_get(struct app_controller *controller, struct str server,
                                     struct str name, struct err *err);
-void app_cluster_want(struct app_item *item, const struct kube_gvr *gvr);
+void app_cluster_want(struct app_item *item, const struct kube_gvr *gvr, bool is_namespaced);
+// Does the cluster's Secret let us see this namespace, or with an empty one what has none?
+bool app_cluster_shows(const struct app_cluster *cluster, struct str ns);
 void app_cluster_use(struct app_item *item,
                      struct app_cluster *cluster); // lets go of the one before; NULL is fine
 // After the Secrets were read again: connections whose Secret changed end with their last user.

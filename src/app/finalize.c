@@ -134,8 +134,9 @@ static size_t delete_objects(struct app_item *item, const struct doc_value *app,
         struct kube_gvk gvk = {doc_get_str(entry, "group"), doc_get_str(entry, "version"),
                                doc_get_str(entry, "kind")};
         const struct kube_resource *resource = kube_mapper_find_kind(item->cluster->mapper, gvk);
-        if (resource && resource->can_watch) {
-            app_cluster_want(item, &resource->gvr);
+        bool shown = resource && (resource->namespaced || item->cluster->namespaces.n == 0);
+        if (shown && resource->can_watch) {
+            app_cluster_want(item, &resource->gvr, resource->namespaced);
             // A kind that cannot be listed now may hold objects of ours: the finalizer stays until it can.
             bool unsure = !kube_cache_is_synced(cache, &resource->gvr);
             left += unsure;

@@ -198,7 +198,23 @@ static void look_up_live(struct gathering *g, struct app_object *object,
                          const struct kube_gvr *gvr) {
     struct app_item *item = g->item;
     struct kube_cache *cache = item->cluster->cache;
-    app_cluster_want(item, gvr);
+    if (!app_cluster_shows(item->cluster, object->is_namespaced ? object->ns : STR(""))) {
+        add_error(g, "ComparisonError",
+                  object->is_namespaced
+                      ? arena_printf(g->arena,
+                                     "Namespace \"%.*s\" for %.*s \"%.*s\" is not managed: the "
+                                     "cluster's Secret does not name it",
+                                     STR_ARG(object->ns), STR_ARG(object->kind),
+                                     STR_ARG(object->name))
+                            .p
+                      : arena_printf(g->arena,
+                                     "Cluster level %.*s \"%.*s\" can not be managed: the "
+                                     "cluster's Secret names namespaces only",
+                                     STR_ARG(object->kind), STR_ARG(object->name))
+                            .p);
+        return;
+    }
+    app_cluster_want(item, gvr, object->is_namespaced);
     if (!kube_cache_is_synced(cache, gvr)) {
         const struct err *error = kube_cache_error(cache, gvr);
         if (error) {
@@ -309,8 +325,9 @@ static void want_known_kinds(struct gathering *g) {
         struct kube_gvk gvk = {doc_get_str(entry, "group"), doc_get_str(entry, "version"),
                                doc_get_str(entry, "kind")};
         const struct kube_resource *resource = kube_mapper_find_kind(item->cluster->mapper, gvk);
-        if (resource && resource->can_watch) {
-            app_cluster_want(item, &resource->gvr);
+        bool shown = resource && (resource->namespaced || item->cluster->namespaces.n == 0);
+        if (shown && resource->can_watch) {
+            app_cluster_want(item, &resource->gvr, resource->namespaced);
             bool synced = kube_cache_is_synced(item->cluster->cache, &resource->gvr);
             bool failed = kube_cache_error(item->cluster->cache, &resource->gvr) != NULL;
             g->waits = g->waits || (!synced && !failed);
@@ -336,7 +353,7 @@ static void find_namespace(struct gathering *g) {
         wanted = wanted || str_eq(doc_str(asked), STR("CreateNamespace=true"));
     }
     if (wanted && ns.n) {
-        struct app_object object = {.name = ns};
+        struct app_object object = {.kind = STR("Namespace"), .name = ns};
         look_up_live(g, &object, &app_gvr_namespaces);
         g->job->input.namespace_live = object.live;
     }

@@ -77,6 +77,7 @@ static bool add_cluster(struct app_registry *registry, const struct doc_value *s
         .name = app_secret_value(secret, "name", arena),
         .server = app_secret_value(secret, "server", arena),
         .config = app_secret_value(secret, "config", arena),
+        .namespaces = app_secret_value(secret, "namespaces", arena),
         .version = arena_dup(arena, doc_get_str(secret, "metadata", "resourceVersion")),
     };
     if (cluster.server.n == 0) {

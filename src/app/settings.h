@@ -47,6 +47,7 @@ struct app_repository {
 };
 struct app_cluster_secret {
     struct str name, server, config; // config: JSON
+    struct str namespaces;           // "a,b": nothing else is seen of the cluster; empty: all of it
     struct str version;              // changes when the Secret does
 };
 struct app_registry {

@@ -17,6 +17,7 @@ struct controller {
     struct str kubeconfig, context;
     bool in_cluster, with_argocd, allow_exec, leader_elect;
     struct kube_config config;
+    struct http_client *lease_http; // whose connections stay when those of a leader are cut
     struct kube_client *lease_client;
     struct kube_lease *lease;
 };
@@ -103,7 +104,7 @@ static bool make_namespace(struct controller *c, struct arena *arena, struct err
 
 // ---- Two or more replicas: the one that holds the Lease works ----
 
-// With the client of the time as leader everything goes that still waits to be sent.
+// With the client and the connections of the time as leader everything goes that still waits to be sent.
 static void leadership_changed(void *ctx, bool is_leading) {
     struct controller *c = ctx;
     if (is_leading) {
@@ -112,6 +113,7 @@ static void leadership_changed(void *ctx, bool is_leading) {
     } else {
         serve_unlead(&c->serve);
         kube_client_destroy(TAKE(c->serve.home));
+        http_client_reset(c->serve.http); // a write that waits in a socket must not arrive later
     }
 }
 
@@ -166,7 +168,8 @@ static bool start(struct controller *c, struct cli *cli, const struct serve_sett
                                         .user_agent = STR("skiff/" SKIFF_VERSION " lease"),
                                         .metrics = serve->metrics,
                                         .connections = LEASE_CONNECTIONS};
-    c->lease_client = kube_http_client_create(serve->loop, serve->http, &options);
+    c->lease_http = http_client_create(serve->loop);
+    c->lease_client = kube_http_client_create(serve->loop, c->lease_http, &options);
     return make_namespace(c, cli->arena, err) &&
            (c->with_argocd || check_no_argocd(c, c->lease_client, cli->arena, err)) &&
            serve_run(serve, err);
@@ -179,6 +182,7 @@ static void end(struct controller *c) {
         kube_lease_destroy(TAKE(c->lease));
     }
     kube_client_destroy(TAKE(c->lease_client));
+    http_client_destroy(TAKE(c->lease_http));
     serve_fini(&c->serve);
 }
 

@@ -59,6 +59,9 @@ struct http_call {
 struct http_client *http_client_create(struct loop *loop);
 // Cancels what is under way; their done runs before it returns. Not from within a callback of a call.
 void http_client_destroy(struct http_client *client);
+// Cancels what is under way, too, and closes every connection with a reset: what still waits in a socket is never sent. The
+// client can be used again. Not from within a callback of a call.
+void http_client_reset(struct http_client *client);
 // Everything in `call` is copied. Returns an id (never 0); failures to start arrive through `done` too.
 uint64_t http_client_start(struct http_client *client, const struct http_call *call);
 void http_client_cancel(struct http_client *client,

@@ -8,8 +8,12 @@
 #define CURL_DISABLE_TYPECHECK 1
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 #include "base/log.h"
@@ -61,6 +65,9 @@ enum {
     BUFFER_BYTES = 64 * KIB,
     BUFFER_BYTES_STREAM = 16 * KIB,
     REDIRECTS_MAX = 10,
+    UNACKED_MS = 30 * 1000, // a peer whose machine or network vanished
+    KEEPALIVE_IDLE_S = 15,
+    KEEPALIVE_PAUSE_S = 10,
 };
 
 // A multi handle and what belongs to it.
@@ -87,13 +94,16 @@ struct socket_poll {
 struct origin {
     int http_version; // 0: not known yet
     uint64_t prober;  // the stream that is to find out
+    // A call got no answer in time, so its connection may be dead, and others would join it there: until one was answered,
+    // each opens a new one.
+    bool is_suspect;
     VEC(uint64_t) waiting;
 };
 
 struct http_client {
     struct loop *loop;
     struct map *origins;
-    bool opened;
+    bool opened, is_resetting;
     struct curl_api api;
     VEC(struct group *) groups;
     struct map *calls; // by id
@@ -215,6 +225,7 @@ static bool may_start(struct http_client *client, struct call *call) {
 
 static void learn_version(struct http_client *client, const struct call *call) {
     struct origin *origin = get_origin(client, call->origin);
+    origin->is_suspect = false;
     if (origin->http_version != call->http_version) {
         origin->http_version = call->http_version;
         origin->prober = 0;
@@ -229,6 +240,11 @@ static void leave_probe(struct http_client *client, const struct call *call) {
         origin->prober = 0;
         release_waiting(client, origin);
     }
+}
+
+static bool is_suspect(struct http_client *client, const struct call *call) {
+    const struct origin *origin = map_find(client->origins, call->origin);
+    return origin && origin->is_suspect;
 }
 
 static void detach(struct call *call) {
@@ -361,6 +377,24 @@ static size_t on_head_line(char *data, size_t size, size_t count, void *ctx) {
         learn_version(call->client, call);
     }
     return n;
+}
+
+// A machine or a network that is gone is noticed by what it does not acknowledge.
+static int on_new_socket(void *ctx, curl_socket_t fd, curlsocktype purpose) {
+    (void)ctx;
+    (void)purpose;
+    unsigned timeout = UNACKED_MS;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+    return CURL_SOCKOPT_OK;
+}
+
+static int on_close_socket(void *ctx, curl_socket_t fd) {
+    struct http_client *client = ctx;
+    if (client->is_resetting) {
+        struct linger linger = {.l_onoff = 1, .l_linger = 0};
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    }
+    return close(fd);
 }
 
 // ---- Engines ----
@@ -515,8 +549,12 @@ static void set_options(struct curl_api *api, CURL *easy, struct call *call, boo
     api->easy_setopt(easy, CURLOPT_PIPEWAIT, may_share ? 1L : 0L);
     api->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
     api->easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    api->easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 30L);
-    api->easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 15L);
+    api->easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_IDLE_S);
+    api->easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_PAUSE_S);
+    api->easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_new_socket);
+    api->easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+    api->easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, call->client);
+    api->easy_setopt(easy, CURLOPT_FRESH_CONNECT, is_suspect(call->client, call) ? 1L : 0L);
     api->easy_setopt(easy, CURLOPT_BUFFERSIZE,
                      (long)(call->stream ? BUFFER_BYTES_STREAM : BUFFER_BYTES));
     api->easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -536,6 +574,11 @@ static void set_options(struct curl_api *api, CURL *easy, struct call *call, boo
 static void on_deadline(void *ctx) {
     struct call *call = ctx;
     if (call_is_late(call)) {
+        if (call->easy && call->origin.n) {
+            struct http_client *client = call->client;
+            get_origin(client, call->origin)->is_suspect = true;
+            client->api.easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
+        }
         finish(call);
     }
 }
@@ -630,10 +673,7 @@ void http_client_cancel(struct http_client *client, uint64_t id) {
     }
 }
 
-void http_client_destroy(struct http_client *client) {
-    if (!client) {
-        return;
-    }
+static void end_all(struct http_client *client) {
     // One at a time from the start: a callback may start another call, which is cancelled as well.
     while (map_len(client->calls) > 0) {
         struct str key;
@@ -650,6 +690,20 @@ void http_client_destroy(struct http_client *client) {
         engine_close(&client->groups.items[i]->streams_2);
         free(client->groups.items[i]);
     }
+    client->groups.len = 0;
+}
+
+void http_client_reset(struct http_client *client) {
+    client->is_resetting = true;
+    end_all(client);
+    client->is_resetting = false;
+}
+
+void http_client_destroy(struct http_client *client) {
+    if (!client) {
+        return;
+    }
+    end_all(client);
     for (size_t i = 0; i < client->spare.len; i++) {
         client->api.easy_cleanup(client->spare.items[i]);
     }

@@ -36,9 +36,9 @@ struct kube_lease {
     struct kube_fence fence;
     struct pending *attempt, *watch;
     struct loop_timer *next_timer, *attempt_timer, *end_timer, *drain_timer;
-    bool is_told; // the owner was told that we lead
-    bool was_known;
-    enum err_code last_error; // logged once
+    bool is_told;               // the owner was told that we lead
+    bool was_known, is_waiting; // for another's end; said once
+    enum err_code last_error;   // logged once
     struct metric *gauge;
     // giving up
     bool is_releasing;
@@ -318,6 +318,12 @@ static void think(void *ctx) {
     } else if (m->is_known && m->seen.exists && !lease->watch) {
         start_watch(lease);
     }
+    bool waits = m->is_known && !m->is_leading && step == LEASE_WAIT;
+    if (waits && !lease->is_waiting) {
+        LOG(LOG_INFO, MODULE, "another process leads", "lease", lease->name.p, "identity",
+            m->identity, "holder", m->seen.holder);
+    }
+    lease->is_waiting = lease->is_waiting ? !m->is_leading : waits;
     if (step == LEASE_WAIT) {
         loop_timer_start(lease->next_timer, wait);
     } else {
