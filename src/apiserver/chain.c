@@ -73,17 +73,41 @@ static bool has_hooks(struct hook_list *list, bool mutating, const struct api_ki
 // ---- What changes the object ----
 bool api_chain_mutates(struct api_op *op, enum api_operation operation) {
     struct api_chain *chain = op->server->chain;
-    (void)operation;
-    return has_hooks(&chain->mutating, true, op->kind);
+    if (has_hooks(&chain->mutating, true, op->kind)) {
+        return true;
+    }
+    if (operation != API_CREATE || !chain->limits->count) {
+        return false;
+    }
+    struct doc_value none = doc_null();
+    struct chain_write write = chain_write_of(op, operation, NULL, &none);
+    return chain_is(&write, "", "pods") && chain_has_limits(&write);
+}
+
+// The plugins of Kubernetes that fill in something.
+static bool fill(struct chain_write *write) {
+    if (write->old || write->subresource.n || write->kind->custom) {
+        return true;
+    }
+    if (chain_is(write, "", "pods")) {
+        return chain_limit_defaults(write) && chain_priority(write) && chain_runtime_class(write);
+    }
+    chain_default_classes(write);
+    chain_protect(write);
+    return true;
 }
 
 // A new object gets its identity after the webhooks.
-static struct doc_value without_identity(struct arena *arena, const struct doc_value *object) {
+static struct doc_value without_identity(struct arena *arena, const struct doc_value *object,
+                                         bool drawn) {
     struct doc_object out = doc_object_copy(arena, object);
     struct doc_object metadata = doc_object_copy(arena, doc_get(object, "metadata"));
     doc_object_remove(&metadata, STR("uid"));
     doc_object_remove(&metadata, STR("creationTimestamp"));
     doc_object_remove(&metadata, STR("generation"));
+    if (drawn) {
+        doc_object_remove(&metadata, STR("name"));
+    }
     doc_object_set_c(&out, "metadata", doc_object_done(&metadata));
     return doc_object_done(&out);
 }
@@ -128,13 +152,20 @@ static bool is_scale(const struct api_op *op) {
 bool api_chain_mutate(struct api_op *op, enum api_operation operation, const struct doc_value *old,
                       struct doc_value *object) {
     struct api_chain *chain = op->server->chain;
+    struct chain_write whole = chain_write_of(op, operation, old, object);
+    if (!fill(&whole)) {
+        return false;
+    }
     if (!has_hooks(&chain->mutating, true, op->kind)) {
         return true;
     }
     if (is_scale(op)) {
         return mutate_scale(op, old, object);
     }
-    struct doc_value seen = operation == API_CREATE ? without_identity(op->arena, object) : *object;
+    struct doc_value seen =
+        operation == API_CREATE
+            ? without_identity(op->arena, object, op->fresh_suffix.n && !op->request.name.n)
+            : *object;
     struct chain_write write = chain_write_of(op, operation, old, &seen);
     if (!hooks_mutate(&write)) {
         return false;
@@ -162,6 +193,10 @@ bool api_chain_admit(struct api_op *op, enum api_operation operation, const stru
                      struct doc_value *object) {
     struct chain_write write = chain_write_of(op, operation, old, object);
     struct doc_value scale, before;
+    op->charges = NULL;
+    if (object && (!fill(&write) || !chain_limits(&write))) {
+        return false;
+    }
     if (object && is_scale(op)) {
         scale = api_scale_of(op->arena, op->kind, object);
         before = api_scale_of(op->arena, op->kind, old);
@@ -169,7 +204,14 @@ bool api_chain_admit(struct api_op *op, enum api_operation operation, const stru
         write.old = &before;
         write.gvk = (struct kube_gvk){STR("autoscaling"), STR("v1"), STR("Scale")};
     }
-    return look(&write);
+    return look(&write) && (!object || chain_quota(&write));
+}
+
+void api_chain_charge(struct api_op *op) {
+    for (struct chain_charge *charge = op->charges; charge; charge = charge->next) {
+        blob_unref(api_store_put(op, charge->entry, (struct str){NULL, 0}, charge->quota));
+    }
+    op->charges = NULL;
 }
 
 bool api_chain_subresource(struct api_op *op, struct doc_value *object) {
@@ -191,15 +233,42 @@ bool api_chain_subresource(struct api_op *op, struct doc_value *object) {
 
 // ---- The server's part ----
 void api_chain_committed(struct apiserver *server, const struct api_event *event) {
-    (void)server, (void)event;
+    quota_committed(server->chain, event);
+    protect_committed(server->chain, event);
+}
+
+static void start(struct apiserver *server) {
+    quota_recount_all(server->chain);
+    protect_start(server->chain);
 }
 
 struct api_chain *api_chain_create(struct apiserver *server) {
     struct api_chain *chain = NEW(struct api_chain);
+    const struct {
+        struct api_collection **collection;
+        const char *group, *plural;
+    } used[] = {
+        {&chain->namespaces, "", "namespaces"},
+        {&chain->pods, "", "pods"},
+        {&chain->claims, "", "persistentvolumeclaims"},
+        {&chain->volumes, "", "persistentvolumes"},
+        {&chain->limits, "", "limitranges"},
+        {&chain->quotas, "", "resourcequotas"},
+        {&chain->priorities, "scheduling.k8s.io", "priorityclasses"},
+        {&chain->runtimes, "node.k8s.io", "runtimeclasses"},
+        {&chain->storage_classes, "storage.k8s.io", "storageclasses"},
+        {&chain->ingress_classes, "networking.k8s.io", "ingressclasses"},
+    };
     chain->server = server;
-    chain->namespaces = api_collection_get(server, STR(""), STR("namespaces"));
+    for (size_t i = 0; i < ARRAY_LEN(used); i++) {
+        *used[i].collection =
+            api_collection_get(server, str_from(used[i].group), str_from(used[i].plural));
+    }
+    chain->recount = map_create();
+    chain->held = map_create();
     hook_list_init(&chain->mutating, server, "mutatingwebhookconfigurations");
     hook_list_init(&chain->validating, server, "validatingwebhookconfigurations");
+    api_post(server, start);
     return chain;
 }
 
@@ -207,6 +276,9 @@ void api_chain_destroy(struct api_chain *chain) {
     if (chain) {
         hook_list_fini(&chain->mutating);
         hook_list_fini(&chain->validating);
+        loop_timer_destroy(chain->recount_timer);
+        map_destroy(chain->recount);
+        map_destroy(chain->held);
         free(chain);
     }
 }

@@ -32,10 +32,21 @@ struct hook_list { // those of all configurations of one kind, in the order in w
     size_t count;
 };
 
+struct chain_charge { // what a write adds to a ResourceQuota, once it is stored
+    struct chain_charge *next;
+    struct api_entry *entry;
+    struct doc_value quota; // with its new status
+};
+
 struct api_chain {
     struct apiserver *server;
     struct hook_list mutating, validating;
-    struct api_collection *namespaces;
+    struct api_collection *namespaces, *pods, *claims, *volumes, *limits, *quotas, *priorities,
+        *runtimes, *storage_classes, *ingress_classes;
+    struct map *recount; // namespaces whose quotas are to be counted anew
+    struct map *held;    // deleted claims and volumes that are in use
+    struct loop_timer *recount_timer;
+    bool held_posted;
 };
 
 // webhook.c: which webhooks a write concerns
@@ -70,6 +81,45 @@ bool hook_target(struct apiserver *server, struct arena *arena, const struct doc
 // webhook_run.c: all of them
 bool hooks_mutate(struct chain_write *write);
 bool hooks_validate(struct chain_write *write);
+
+// chain_amount.c: quantities as numbers
+__extension__ typedef __int128 amount_int;
+struct amount {
+    amount_int nano;
+    bool binary; // as it is printed: 1Gi, not 1073741824
+};
+bool amount_parse(const struct doc_value *value, struct amount *out);
+struct str amount_text(struct arena *arena, struct amount amount);
+void amount_add(struct amount *sum, struct amount more);
+// What a pod asks for of a resource: the sum over its containers, or what its init containers need at a time if that is
+// more, and its overhead. False: none of them names it.
+bool amount_of_pod(const struct doc_value *spec, const char *list, struct str resource,
+                   struct amount *out);
+
+// priority.c, limit_range.c, chain_defaults.c: what fills in. All of them may run twice on one object.
+bool chain_priority(struct chain_write *write);
+bool chain_runtime_class(struct chain_write *write);
+bool chain_limit_defaults(struct chain_write *write);
+bool chain_limits(const struct chain_write *write);
+bool chain_has_limits(const struct chain_write *write);
+void chain_default_classes(struct chain_write *write);
+void chain_protect(struct chain_write *write);
+
+// quota.c, quota_usage.c
+bool chain_quota(const struct chain_write *write);
+void quota_committed(struct api_chain *chain, const struct api_event *event);
+void quota_recount_all(struct api_chain *chain);
+// How much of `resource` one object of this resource uses; false: nothing.
+bool quota_usage(const struct doc_value *object, struct str group, struct str plural,
+                 struct str resource, struct amount *out);
+// Whether a quota with these scopes is about the object at all.
+bool quota_scopes_match(const struct doc_value *quota, const struct doc_value *object,
+                        struct str group, struct str plural);
+
+// protect.c: claims and volumes in use outlive their deletion
+void protect_committed(struct api_chain *chain, const struct api_event *event);
+void protect_start(struct api_chain *chain);
+bool chain_is(const struct chain_write *write, const char *group, const char *plural);
 
 struct chain_write chain_write_of(struct api_op *op, enum api_operation operation,
                                   const struct doc_value *old, struct doc_value *object);

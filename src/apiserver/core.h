@@ -97,6 +97,7 @@ struct api_change {
 };
 
 struct api_op;
+struct chain_charge;
 struct api_group {
     struct apiserver *server; // NULL once the server is gone
     struct arena *arena;
@@ -159,6 +160,9 @@ uint64_t api_watch_start(struct apiserver *server, struct arena *arena,
 bool api_watch_stop(struct apiserver *server, uint64_t id);
 void api_watch_dispatch(struct apiserver *server, struct api_event *event);
 void api_watch_kinds_changed(struct apiserver *server); // ends the watches of kinds that are gone
+// Makes the objects that a real server has from its start; after a change of the kinds, those that follow them.
+void api_own_objects(struct apiserver *server);
+void api_own_kinds_changed(struct apiserver *server);
 void api_watches_destroy(struct apiserver *server);
 
 // ---- request.c: a request in parsed form ----
@@ -231,6 +235,7 @@ struct api_op {
     // keeps the answer in `park` and calls api_op_resume, which executes the request again from its start.
     bool parked;
     struct api_park *park;
+    struct chain_charge *charges; // chain.c
     // What the first execution drew by lot, so that another one makes the same object.
     struct str fresh_uid, fresh_suffix;
     int64_t fresh_time;
@@ -288,6 +293,9 @@ void api_park_enter(struct api_op *op); // called by op.c when an execution ende
 void api_park_leave(struct api_op *op);
 void api_park_destroy(struct api_op *op);
 void api_park_cancel_all(struct apiserver *server);
+
+// Answers kinds with no_store (SelfSubjectAccessReview, TokenReview, ...). False: op->error is set.
+bool api_virtual_create(struct api_op *op, const struct doc_value *object, struct doc_value *out);
 
 // ---- verbs: read.c, write.c, patch.c, apply.c, delete.c, subresource.c. False: op->error is set ----
 bool api_verb_get(struct api_op *op);
@@ -348,12 +356,17 @@ bool api_delete_object(struct api_op *op, struct api_object *old, bool *removed,
 // Apply (apply.c): the next state of `old` (NULL: there is none) after a manager applied `config`.
 bool api_apply(struct api_op *op, const struct doc_value *old, const struct doc_value *config,
                struct doc_value *out);
+bool api_apply_identity(struct api_op *op, struct str version, struct str kind,
+                        const struct doc_value *config);
 bool api_delete_options(struct api_op *op);
 
-// managed.c: managedFields after a create, an update, a patch or a write of a sub-resource. `old` NULL: created. `object` is
-// in the served version, with its new content; the entries of `old` are what it starts from, except where the client
-// sets the list empty.
-bool api_managed_update(struct api_op *op, const struct doc_value *old, struct doc_value *object);
+// managed.c: whether the options of a write that concern managers are right; before anything else.
+bool api_managed_check(struct api_op *op);
+// managedFields after a create, an update, a patch or a write of a sub-resource; called between defaulting and
+// what the chain adds. `old` NULL: created. `object` is in the served version, with its new content and defaults, `sent` the
+// same before admission. The entries of `old` are what it starts from, unless the client sent others or an empty list.
+bool api_managed_update(struct api_op *op, const struct doc_value *old,
+                        const struct doc_value *sent, struct doc_value *object);
 
 // chain.c: what the state of the server and webhooks say of a write. All return false when it is refused (op->error) or
 // parked. Some writes are changed on the way: then (api_chain_mutates) api_admit fills in defaults only, api_chain_mutate
@@ -366,6 +379,9 @@ bool api_chain_admit(struct api_op *op, enum api_operation operation, const stru
                      struct doc_value *object);
 // A sub-resource that is an object of its own: Eviction, Binding, ...
 bool api_chain_subresource(struct api_op *op, struct doc_value *object);
+void api_chain_charge(struct api_op *op); // after the object was stored: its part of the quotas
+// Whether a deleted object stays because others use it, though only its protection holds it.
+bool api_chain_in_use(struct api_op *op, const struct doc_value *object);
 bool api_chain_watches_deletes(struct api_op *op); // whether a deletion may be refused or parked
 void api_chain_committed(struct apiserver *server, const struct api_event *event);
 struct api_chain;
@@ -435,11 +451,14 @@ struct apiserver {
     bool starting_posted;
     struct loop_timer *watch_timer;
     struct loop_timer *repair_timer; // own writes that failed are tried again
+    bool own_objects;                // APIServices and the like are kept (own_objects.c)
     unsigned dispatching;
     struct api_watcher *dead; // to be freed when no dispatch is under way
 
     struct api_authz *authz; // roles and bindings in compiled form (authz.c); NULL: rbac is off
-    struct str root_ca;      // own copy
+    struct api_accounts *accounts; // gives out and checks tokens of service accounts; may be NULL
+    const struct api_tokens *tokens; // static ones, of the front end; may be NULL
+    struct str root_ca;              // own copy
 
     struct api_entry *newest, *oldest; // entries that hold a text
     size_t cache_used, cache_max;

@@ -112,6 +112,10 @@ static bool has_instances(struct api_op *op, const struct doc_value *crd) {
     return instances && instances->count > 0;
 }
 
+static bool is_core(const struct api_kind *kind, struct str plural) {
+    return !kind->group.n && str_eq(kind->plural, plural);
+}
+
 static struct doc_value finalizers_after(struct api_op *op, const struct doc_value *object) {
     struct arena *arena = op->arena;
     const struct doc_value *has = doc_get(object, "metadata", "finalizers");
@@ -136,11 +140,15 @@ static struct doc_value finalizers_after(struct api_op *op, const struct doc_val
         !doc_get(object, "metadata", "deletionTimestamp") && has_instances(op, object)) {
         out = with_item(arena, &out, CRD_CLEANUP);
     }
+    static const struct str protections[] = {STR_INIT("kubernetes.io/pvc-protection"),
+                                             STR_INIT("kubernetes.io/pv-protection")};
+    for (size_t i = 0; i < ARRAY_LEN(protections); i++) {
+        bool here = is_core(op->kind, i ? STR("persistentvolumes") : STR("persistentvolumeclaims"));
+        if (here && !api_chain_in_use(op, object)) {
+            out = without_item(arena, &out, protections[i]);
+        }
+    }
     return out;
-}
-
-static bool is_core(const struct api_kind *kind, struct str plural) {
-    return !kind->group.n && str_eq(kind->plural, plural);
 }
 
 // Only pods that a node runs get time.
@@ -198,6 +206,12 @@ static bool may_go(struct api_op *op, const struct doc_value *object) {
                                  "deleted",
                                  STR_ARG(name));
         }
+    }
+    if (str_eq(op->kind->group, STR("scheduling.k8s.io")) && str_starts(name, STR("system-"))) {
+        return api_error_set(&op->error, op->arena, 403, "Forbidden",
+                             "priorityclasses.scheduling.k8s.io \"%.*s\" is forbidden: this is a "
+                             "system priority class and cannot be deleted",
+                             STR_ARG(name));
     }
     return true;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server as a whole: start-up from the store, first objects, shutdown; and the calls for users in this process.
+#include "apiserver/auth_account.h"
 #include "apiserver/authz.h"
 
 #include "base/log.h"
@@ -133,6 +134,9 @@ void api_crd_committed(struct apiserver *server, const struct api_event *event) 
         read_crd(server, name, blob_str(event->object), true);
     }
     api_watch_kinds_changed(server);
+    if (server->own_objects) {
+        api_own_kinds_changed(server);
+    }
 }
 
 // ---- Start-up ----
@@ -183,18 +187,40 @@ static void make_namespace(struct apiserver *server, const char *name) {
     api_op_run(op);
 }
 
+static void make_priority_class(struct apiserver *server, const char *name, long long value) {
+    struct kube_gvr gvr = {STR("scheduling.k8s.io"), STR("v1"), STR("priorityclasses")};
+    if (api_entry_find(api_collection_get(server, gvr.group, gvr.resource), STR(""),
+                       str_from(name))) {
+        return;
+    }
+    struct api_op *op = api_op_create(server, op_forget);
+    op->request.verb = API_VERB_CREATE;
+    op->request.gvr = gvr;
+    op->request.body = arena_printf(op->arena,
+                                    "{\"metadata\":{\"name\":\"%s\"},\"value\":%lld,"
+                                    "\"description\":\"Pods that the system cannot do without.\"}",
+                                    name, value);
+    api_op_run(op);
+}
+
 static void first_objects(struct apiserver *server) {
     static const char *const names[] = {"default", "kube-system", "kube-public", "kube-node-lease"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         make_namespace(server, names[i]);
     }
+    make_priority_class(server, "system-node-critical", 2000001000);
+    make_priority_class(server, "system-cluster-critical", 2000000000);
     if (server->authz) {
         api_authz_defaults(server);
     }
 }
 
 static void repair(void *ctx) {
-    first_objects(ctx);
+    struct apiserver *server = ctx;
+    first_objects(server);
+    if (server->accounts) {
+        api_accounts_start(server);
+    }
     check_crds(ctx);
 }
 
@@ -239,9 +265,24 @@ struct apiserver *apiserver_create(const struct apiserver_options *options, stru
     }
     register_metrics(server);
     server->chain = api_chain_create(server);
+    if (options->account_key.n) {
+        server->accounts =
+            api_accounts_create(server, options->account_key, options->account_issuer, err);
+        if (!server->accounts) {
+            apiserver_destroy(server);
+            return NULL;
+        }
+    }
     server->authz = options->rbac ? api_authz_create(server) : NULL;
     server->ready = true;
     first_objects(server);
+    if (server->accounts) {
+        api_accounts_start(server);
+    }
+    if (!options->no_workloads) {
+        server->own_objects = true;
+        api_own_objects(server);
+    }
     check_crds(server);
     server->controllers = api_controllers_create(server, options);
     return server;
@@ -283,6 +324,7 @@ void apiserver_destroy(struct apiserver *server) {
     api_groups_destroy(server);
     api_history_clear(&server->history);
     api_authz_destroy(server->authz);
+    api_accounts_destroy(server->accounts);
     void *value;
     for (size_t i = 0; map_next(server->collections, &i, NULL, &value);) {
         api_collection_destroy(value);

@@ -194,7 +194,8 @@ static bool admit_once(struct api_op *op, struct api_admission *admission,
     return ok;
 }
 
-// What the chain changes is checked when it is through: a webhook may well add what is required.
+// What the chain changes is checked when it is through: a webhook may well add what is required. Fields get their owner
+// before it, so what it adds has none.
 static bool admit(struct api_op *op, enum api_operation operation, const struct doc_value *old,
                   struct doc_value *object) {
     struct api_admission admission = {
@@ -204,16 +205,23 @@ static bool admit(struct api_op *op, enum api_operation operation, const struct 
         .field_validation =
             op->request.field_validation.n ? op->request.field_validation : STR("Warn"),
     };
-    if (api_chain_mutates(op, operation)) {
+    if (operation != API_UPDATE_STATUS && !api_authz_write(op, old, object)) {
+        return false;
+    }
+    struct doc_value sent = *object;
+    bool tracked = api_chain_mutates(op, operation);
+    if (tracked) {
         admission.defaults_only = true;
-        if (!admit_once(op, &admission, object) || !api_chain_mutate(op, operation, old, object) ||
-            !api_meta_check(op, object)) {
+        if (!admit_once(op, &admission, object) || !api_managed_update(op, old, &sent, object) ||
+            !api_chain_mutate(op, operation, old, object) || !api_meta_check(op, object)) {
             return false;
         }
         admission.defaults_only = false;
         admission.field_validation = STR("Ignore"); // they were told of
     }
-    return admit_once(op, &admission, object) && api_chain_admit(op, operation, old, object);
+    return admit_once(op, &admission, object) &&
+           (tracked || api_managed_update(op, old, &sent, object)) &&
+           api_chain_admit(op, operation, old, object);
 }
 
 // ---- Services: addresses and ports that are taken ----
@@ -318,11 +326,14 @@ bool api_store_create(struct api_op *op, struct doc_value object) {
     if (entry && !entry->deleted) {
         return api_error_exists(&op->error, op->arena, op->kind, name);
     }
-    if (!allocate(op, NULL, &object) || !api_managed_update(op, NULL, &object)) {
+    if (!allocate(op, NULL, &object)) {
         return false;
     }
     struct str key = arena_printf(op->arena, "%.*s/%.*s", STR_ARG(op->request.ns), STR_ARG(name));
     struct blob *stored = api_store_put(op, entry, key, stored_form(op, &object));
+    if (stored) {
+        api_chain_charge(op);
+    }
     bool ok = stored && api_reply_object(op, 201, stored);
     blob_unref(stored);
     return ok;
@@ -330,12 +341,12 @@ bool api_store_create(struct api_op *op, struct doc_value object) {
 
 bool api_verb_create(struct api_op *op) {
     struct doc_value object;
-    if (!api_body_object(op, op->request.name, &object)) {
+    if (!api_managed_check(op) || !api_body_object(op, op->request.name, &object)) {
         return false;
     }
     if (op->kind->no_store) {
         struct doc_value out;
-        return api_virtual_create(op->arena, op->kind, &op->user, &object, &out, &op->error) &&
+        return api_virtual_create(op, &object, &out) &&
                api_reply_value(op, 201, &out);
     }
     return api_store_create(op, object);
@@ -386,9 +397,13 @@ static bool check_preconditions(struct api_op *op, const struct doc_value *old,
         return api_error_conflict(&op->error, op->arena, op->kind, op->request.name);
     }
     if (!revision.n && op->kind->custom && op->request.verb == API_VERB_UPDATE) {
-        return api_invalid(op, op->request.name, "FieldValueInvalid",
-                           STR("metadata.resourceVersion"),
-                           STR("Invalid value: 0: must be specified for an update"));
+        struct schema_problem problem = {
+            .path = STR("metadata.resourceVersion"),
+            .message = STR("Invalid value: 0: must be specified for an update"),
+            .reason = STR("FieldValueInvalid")};
+        struct api_kind named = *op->kind; // this one speaks of the resource
+        named.kind = named.plural;
+        return api_error_invalid(&op->error, op->arena, &named, op->request.name, &problem, 1);
     }
     return true;
 }
@@ -451,9 +466,6 @@ bool api_store_update(struct api_op *op, struct api_object *old, struct doc_valu
         return false;
     }
     object = grow_generation(op, &before, object, operation);
-    if (!api_managed_update(op, &before, &object)) {
-        return false;
-    }
     struct doc_value stored = stored_form(op, &object);
     if (api_is_finished(op->kind, &stored)) {
         struct blob *last = api_store_remove(op, old->entry, stored);
@@ -465,6 +477,9 @@ bool api_store_update(struct api_op *op, struct api_object *old, struct doc_valu
         return api_reply_object(op, 200, old->blob);
     }
     struct blob *blob = api_store_put(op, old->entry, (struct str){NULL, 0}, stored);
+    if (blob) {
+        api_chain_charge(op);
+    }
     bool ok = blob && api_reply_object(op, 200, blob);
     blob_unref(blob);
     return ok;
@@ -473,7 +488,7 @@ bool api_store_update(struct api_op *op, struct api_object *old, struct doc_valu
 bool api_verb_update(struct api_op *op) {
     struct doc_value object;
     AUTO_OBJECT struct api_object old = {0};
-    if (!api_body_object(op, op->request.name, &object) ||
+    if (!api_managed_check(op) || !api_body_object(op, op->request.name, &object) ||
         !api_object_load(op, op->request.ns, op->request.name, &old)) {
         return false;
     }
