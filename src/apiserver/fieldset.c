@@ -1,286 +1,338 @@
 // SPDX-License-Identifier: Apache-2.0
-// A set of fields is a tree: "f:NAME" is a member, "k:{KEYS}" an item of a keyed list, "v:VALUE" one of a set, "." the
-// node itself; a node without children is a leaf.
+// Sets of fields as trees: reading and writing FieldsV1, and the operations between two sets.
 #include "apiserver/fieldset.h"
 
-// How lists are keyed is known to the tables of schema/ only.
-#include "schema/schema_internal.h"
+#include <stdlib.h>
+#include <string.h>
 
-static bool is_keyed(const struct schema_at *at) {
-    return at->field && (at->field->flags & SCHEMA_LIST_MAP) && at->field->keys;
+static bool in_range(char c, char low, char high) {
+    return c >= low && c <= high;
 }
 
-static bool is_set(const struct schema_at *at) {
-    return at->field && (at->field->flags & SCHEMA_LIST_SET);
-}
-
-static bool is_atomic(const struct schema_at *at) {
-    return (at->object && at->object->atomic) ||
-           (at->field && (at->field->flags & SCHEMA_MAP_ATOMIC) && at->shapes[0] != SCHEMA_LIST);
-}
-
-// "k:{...}" of an item; a port without a protocol is a TCP port, as its default says.
-static struct str item_element(struct arena *arena, const char *keys,
-                               const struct doc_value *item) {
-    struct doc_object out = doc_object_start(arena);
-    struct str rest = str_from(keys);
-    struct str key;
-    while (str_next(&rest, ' ', &key)) {
-        const struct doc_value *value = doc_find(item, key);
-        struct doc_value fallback = str_eq(key, STR("protocol")) ? DOC_S("TCP") : doc_null();
-        doc_object_set(&out, key, value ? *value : fallback);
+// Elements of one list have keys of the same names, so they differ first in a value: numbers count as numbers there.
+static int compare_values(struct str a, struct str b) {
+    size_t n = a.n < b.n ? a.n : b.n;
+    size_t i = 0, number = 0;
+    bool text = false;
+    for (; i < n && a.p[i] == b.p[i]; i++) {
+        if (a.p[i] == '"' && (i == 0 || a.p[i - 1] != '\\')) {
+            text = !text;
+        }
+        bool digit = in_range(a.p[i], '0', '9') || a.p[i] == '-';
+        number = digit ? number : i + 1;
     }
-    struct doc_value object = doc_object_done(&out);
-    struct buf text;
-    buf_init(&text, 64 * 1024);
-    doc_print_canonical(&object, &text);
-    struct str element = arena_printf(arena, "k:%.*s", STR_ARG(buf_str(&text)));
-    buf_fini(&text);
-    return element;
+    struct str left = str_skip(a, number), right = str_skip(b, number);
+    size_t l = 0, r = 0;
+    while (l < left.n && (in_range(left.p[l], '0', '9') || (l == 0 && left.p[l] == '-'))) {
+        l++;
+    }
+    while (r < right.n && (in_range(right.p[r], '0', '9') || (r == 0 && right.p[r] == '-'))) {
+        r++;
+    }
+    int64_t x, y;
+    if (!text && str_to_int64(str_first(left, l), &x) && str_to_int64(str_first(right, r), &y) &&
+        x != y) {
+        return x < y ? -1 : 1;
+    }
+    if (text && i < a.n && i < b.n && (a.p[i] == '"' || b.p[i] == '"')) {
+        return a.p[i] == '"' ? -1 : 1; // the shorter text
+    }
+    return str_cmp(a, b);
 }
 
-static struct str value_element(struct arena *arena, const struct doc_value *value) {
-    return arena_concat(arena, STR("v:"), doc_to_json(arena, value));
+static int rank(struct str name) {
+    char c = name.n ? name.p[0] : 0;
+    return c == 'f' ? 0 : c == 'k' ? 1 : c == 'v' ? 2 : 3;
 }
 
-static struct doc_value leaf(struct arena *arena) {
+int fieldset_compare(struct str a, struct str b) {
+    int first = rank(a), second = rank(b);
+    if (first != second) {
+        return first < second ? -1 : 1;
+    }
+    return first == 0 ? str_cmp(a, b) : compare_values(a, b);
+}
+
+// ---- Building ----
+static void append(struct arena *arena, struct fieldset *set, struct fieldset *item) {
+    if (set->len == set->cap) {
+        uint32_t cap = set->cap ? set->cap * 2 : 4;
+        set->items =
+            arena_grow(arena, set->items, set->cap * sizeof *set->items, cap * sizeof *set->items);
+        set->cap = cap;
+    }
+    set->items[set->len++] = item;
+}
+
+struct fieldset *fieldset_add(struct arena *arena, struct fieldset *set, struct str name) {
+    struct fieldset *item = ARENA_NEW(arena, struct fieldset);
+    item->name = name;
+    append(arena, set, item);
+    return item;
+}
+
+static int compare_items(const void *a, const void *b) {
+    return fieldset_compare((*(struct fieldset *const *)a)->name,
+                            (*(struct fieldset *const *)b)->name);
+}
+
+static void sort_one(struct fieldset *set) {
+    for (uint32_t i = 1; i < set->len; i++) {
+        if (fieldset_compare(set->items[i - 1]->name, set->items[i]->name) > 0) {
+            qsort(set->items, set->len, sizeof *set->items, compare_items);
+            return;
+        }
+    }
+}
+
+void fieldset_sort(struct fieldset *set) {
+    sort_one(set);
+    for (uint32_t i = 0; i < set->len; i++) {
+        fieldset_sort(set->items[i]);
+    }
+}
+
+// ---- FieldsV1 ----
+// Elements are compared as texts, so a key or a value that a client wrote in another form is written anew.
+static bool parse_name(struct arena *arena, struct str key, struct str *out, struct err *err) {
+    struct str rest = str_skip(key, 2);
+    struct doc_value value;
+    int64_t position;
+    if (key.n < 2 || key.p[1] != ':') {
+        return err_set(err, ERR_INVALID, "missing colon: %.*s", STR_ARG(key));
+    }
+    *out = key;
+    switch (key.p[0]) {
+    case 'f':
+        return true;
+    case 'i':
+        return str_to_int64(rest, &position) ||
+               err_set(err, ERR_INVALID, "not a position: %.*s", STR_ARG(key));
+    case 'k':
+    case 'v':
+        if (!doc_parse_json(rest, arena, &value, err) ||
+            (key.p[0] == 'k' && !doc_is(&value, DOC_OBJECT))) {
+            return err_set(err, ERR_INVALID, "parsing: %.*s", STR_ARG(key));
+        }
+        struct buf text;
+        buf_init(&text, rest.n * 6 + 64);
+        buf_add(&text, key.p, 2);
+        doc_print_canonical(&value, &text);
+        if (!str_eq(buf_str(&text), key)) {
+            *out = arena_dup(arena, buf_str(&text));
+        }
+        buf_fini(&text);
+        return true;
+    default:
+        return err_set(err, ERR_INVALID, "unknown key type %.*s", STR_ARG(key));
+    }
+}
+
+bool fieldset_parse(struct arena *arena, const struct doc_value *fields, struct fieldset *out,
+                    struct err *err) {
+    *out = (struct fieldset){0};
+    if (!doc_is(fields, DOC_OBJECT)) {
+        return err_set(err, ERR_INVALID, "a set of fields must be an object, not %s",
+                       doc_kind_name(doc_kind(fields)));
+    }
+    for (DOC_EACH_MEMBER(fields, i)) {
+        struct str key = doc_key_at(fields, i), name;
+        const struct doc_value *value = doc_value_at(fields, i);
+        if (str_eq(key, STR("."))) {
+            out->member = true;
+            continue;
+        }
+        struct fieldset *item = NULL;
+        if (key.n > 1 && key.p[1] == ':' && !strchr("fikv", key.p[0])) {
+            continue; // of a newer server
+        }
+        if (!parse_name(arena, key, &name, err)) {
+            return false;
+        }
+        item = fieldset_add(arena, out, name);
+        if (!fieldset_parse(arena, value, item, err)) {
+            return false;
+        }
+        item->member |= doc_len(value) == 0;
+        item->name = name;
+    }
+    sort_one(out);
+    uint32_t kept = 0; // two forms of one element
+    for (uint32_t i = 0; i < out->len; i++) {
+        if (kept && str_eq(out->items[kept - 1]->name, out->items[i]->name)) {
+            *out->items[kept - 1] = fieldset_union(arena, out->items[kept - 1], out->items[i]);
+        } else {
+            out->items[kept++] = out->items[i];
+        }
+    }
+    out->len = kept;
+    return true;
+}
+
+static struct doc_value print(struct arena *arena, const struct fieldset *set, bool self) {
     struct doc_object out = doc_object_start(arena);
+    if (self && set->len) {
+        doc_object_set_c(&out, ".", doc_object_done(&(struct doc_object){.arena = arena}));
+    }
+    for (uint32_t i = 0; i < set->len; i++) {
+        doc_object_set(&out, set->items[i]->name,
+                       print(arena, set->items[i], set->items[i]->member));
+    }
     return doc_object_done(&out);
 }
 
-static struct doc_value set_of(struct arena *arena, struct schema_at at,
-                               const struct doc_value *value, bool item) {
-    struct doc_object out = doc_object_start(arena);
-    if (item) {
-        doc_object_set_c(&out, ".", leaf(arena));
-    }
-    if (doc_is(value, DOC_OBJECT) && !is_atomic(&at)) {
-        for (DOC_EACH_MEMBER(value, i)) {
-            struct str key = doc_key_at(value, i);
-            doc_object_set(
-                &out, arena_concat(arena, STR("f:"), key),
-                set_of(arena, schema_at_member(&at, key), doc_value_at(value, i), false));
-        }
-    } else if (doc_is(value, DOC_ARRAY) && is_keyed(&at)) {
-        for (DOC_EACH_ITEM(value, element)) {
-            doc_object_set(&out, item_element(arena, at.field->keys, element),
-                           set_of(arena, schema_at_item(&at), element, true));
-        }
-    } else if (doc_is(value, DOC_ARRAY) && is_set(&at)) {
-        for (DOC_EACH_ITEM(value, element)) {
-            doc_object_set(&out, value_element(arena, element), leaf(arena));
-        }
-    }
-    return doc_object_done(&out);
+struct doc_value fieldset_print(struct arena *arena, const struct fieldset *set) {
+    return print(arena, set, false);
 }
 
-struct doc_value fieldset_of(struct arena *arena, const struct schema_type *type,
-                             const struct doc_value *config) {
-    static const char *const identity[] = {"name",          "namespace",       "uid",
-                                           "generateName",  "generation",      "selfLink",
-                                           "managedFields", "resourceVersion", "creationTimestamp"};
-    struct doc_value named = doc_without(arena, config, "apiVersion");
-    named = doc_without(arena, &named, "kind");
-    for (size_t i = 0; i < ARRAY_LEN(identity); i++) {
-        named = doc_without(arena, &named, "metadata", identity[i]);
-    }
-    if (doc_len(doc_get(&named, "metadata")) == 0) {
-        named = doc_without(arena, &named, "metadata");
-    }
-    return set_of(arena, schema_at_type(type), &named, false);
-}
-
-// ---- Finding what an element names ----
-static bool has_keys(const struct doc_value *item, const struct doc_value *keys) {
-    for (DOC_EACH_MEMBER(keys, i)) {
-        const struct doc_value *value = doc_find(item, doc_key_at(keys, i));
-        struct doc_value fallback =
-            str_eq(doc_key_at(keys, i), STR("protocol")) ? DOC_S("TCP") : doc_null();
-        if (!doc_equal(value ? value : &fallback, doc_value_at(keys, i))) {
+// ---- Questions ----
+bool fieldset_is_empty(const struct fieldset *set) {
+    for (uint32_t i = 0; set && i < set->len; i++) {
+        if (set->items[i]->member || !fieldset_is_empty(set->items[i])) {
             return false;
         }
     }
-    return doc_is(item, DOC_OBJECT);
+    return true;
 }
 
-static size_t find_item(struct arena *arena, const struct doc_value *list, struct str element) {
-    struct doc_value want;
-    if (!doc_parse_json(str_skip(element, 2), arena, &want, NULL)) {
-        return STR_NPOS;
+bool fieldset_equal(const struct fieldset *a, const struct fieldset *b) {
+    if (a->len != b->len) {
+        return false;
     }
-    bool keyed = str_starts(element, STR("k:"));
-    for (size_t i = 0; i < doc_len(list); i++) {
-        const struct doc_value *item = doc_at(list, i);
-        if (item && (keyed ? has_keys(item, &want) : doc_equal(item, &want))) {
-            return i;
+    for (uint32_t i = 0; i < a->len; i++) {
+        const struct fieldset *x = a->items[i], *y = b->items[i];
+        if (x != y &&
+            (x->member != y->member || !str_eq(x->name, y->name) || !fieldset_equal(x, y))) {
+            return false;
         }
     }
-    return STR_NPOS;
+    return true;
 }
 
-static const struct doc_value *value_at(struct arena *arena, const struct doc_value *value,
-                                        struct str element) {
-    if (str_starts(element, STR("f:"))) {
-        return doc_find(value, str_skip(element, 2));
-    }
-    size_t i = doc_is(value, DOC_ARRAY) ? find_item(arena, value, element) : STR_NPOS;
-    return i == STR_NPOS ? NULL : doc_at(value, i);
-}
-
-static bool is_leaf(const struct doc_value *set) {
-    return doc_len(set) == 0;
-}
-
-// ---- Merging ----
-static struct doc_value merge(struct arena *arena, struct schema_at at,
-                              const struct doc_value *live, const struct doc_value *config);
-
-static struct doc_value merge_list(struct arena *arena, struct schema_at at,
-                                   const struct doc_value *live, const struct doc_value *config) {
-    bool keyed = is_keyed(&at);
-    struct doc_array out = doc_array_start(arena);
-    bool *used = ARENA_ARRAY(arena, doc_len(config) + 1, bool);
-    for (DOC_EACH_ITEM(live, item)) {
-        struct str element =
-            keyed ? item_element(arena, at.field->keys, item) : value_element(arena, item);
-        size_t i = find_item(arena, config, element);
-        if (i == STR_NPOS) {
-            doc_array_add(&out, *item);
-        } else if (!used[i]) {
-            used[i] = true;
-            doc_array_add(&out, keyed ? merge(arena, schema_at_item(&at), item, doc_at(config, i))
-                                      : *item);
+struct fieldset *fieldset_find(const struct fieldset *set, struct str name) {
+    uint32_t low = 0, high = set ? set->len : 0;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = fieldset_compare(name, set->items[middle]->name);
+        if (order == 0) {
+            return set->items[middle];
+        }
+        if (order < 0) {
+            high = middle;
+        } else {
+            low = middle + 1;
         }
     }
-    for (size_t i = 0; i < doc_len(config); i++) {
-        if (!used[i]) {
-            doc_array_add(&out, *doc_at(config, i));
+    return NULL;
+}
+
+bool fieldset_touches(const struct fieldset *set, const struct doc_value *fields) {
+    for (uint32_t i = 0; i < set->len; i++) {
+        const struct fieldset *item = set->items[i];
+        const struct doc_value *other = doc_find(fields, item->name);
+        bool member = other && (doc_len(other) == 0 || doc_find(other, STR(".")));
+        if (other && ((item->member && member) || fieldset_touches(item, other))) {
+            return true;
         }
     }
-    return doc_array_done(&out);
+    return false;
 }
 
-static struct doc_value merge(struct arena *arena, struct schema_at at,
-                              const struct doc_value *live, const struct doc_value *config) {
-    if (doc_is(live, DOC_OBJECT) && doc_is(config, DOC_OBJECT) && !is_atomic(&at)) {
-        struct doc_object out = doc_object_copy(arena, live);
-        for (DOC_EACH_MEMBER(config, i)) {
-            struct str key = doc_key_at(config, i);
-            const struct doc_value *old = doc_find(live, key);
-            const struct doc_value *value = doc_value_at(config, i);
-            doc_object_set(&out, key,
-                           old ? merge(arena, schema_at_member(&at, key), old, value) : *value);
-        }
-        return doc_object_done(&out);
-    }
-    if (doc_is(live, DOC_ARRAY) && doc_is(config, DOC_ARRAY) && (is_keyed(&at) || is_set(&at))) {
-        return merge_list(arena, at, live, config);
-    }
-    return *config;
+// ---- Operations: both sides are in order, so each is one pass ----
+static void keep(struct arena *arena, struct fieldset *out, struct fieldset *item) {
+    append(arena, out, item);
 }
 
-struct doc_value fieldset_merge(struct arena *arena, const struct schema_type *type,
-                                const struct doc_value *live, const struct doc_value *config) {
-    return merge(arena, schema_at_type(type), live, config);
+static void keep_copy(struct arena *arena, struct fieldset *out, struct str name, bool member,
+                      struct fieldset below) {
+    if (member || below.len) {
+        struct fieldset *item = fieldset_add(arena, out, name);
+        item->member = member;
+        item->items = below.items;
+        item->len = below.len;
+        item->cap = below.cap;
+    }
 }
 
-// ---- Dropping what is no longer applied ----
-struct drop {
-    struct arena *arena;
-    size_t count; // of other sets; those that end on the way are NULL
-};
-
-static struct doc_value drop(const struct drop *ctx, const struct doc_value *value,
-                             const struct doc_value *before, const struct doc_value *after,
-                             const struct doc_value *const *others);
-
-static struct doc_value without(const struct drop *ctx, const struct doc_value *value,
-                                struct str element) {
-    if (str_starts(element, STR("f:"))) {
-        struct doc_object out = doc_object_copy(ctx->arena, value);
-        doc_object_remove(&out, str_skip(element, 2));
-        return doc_object_done(&out);
-    }
-    size_t gone = find_item(ctx->arena, value, element);
-    struct doc_array out = doc_array_start(ctx->arena);
-    for (size_t i = 0; i < doc_len(value); i++) {
-        if (i != gone) {
-            doc_array_add(&out, *doc_at(value, i));
-        }
-    }
-    return doc_array_done(&out);
-}
-
-static struct doc_value replaced(const struct drop *ctx, const struct doc_value *value,
-                                 struct str element, struct doc_value child) {
-    if (str_starts(element, STR("f:"))) {
-        struct doc_object out = doc_object_copy(ctx->arena, value);
-        doc_object_set(&out, str_skip(element, 2), child);
-        return doc_object_done(&out);
-    }
-    size_t at = find_item(ctx->arena, value, element);
-    struct doc_array out = doc_array_start(ctx->arena);
-    for (size_t i = 0; i < doc_len(value); i++) {
-        doc_array_add(&out, i == at ? child : *doc_at(value, i));
-    }
-    return doc_array_done(&out);
-}
-
-static struct doc_value drop_element(const struct drop *ctx, const struct doc_value *value,
-                                     struct str element, const struct doc_value *before,
-                                     const struct doc_value *after,
-                                     const struct doc_value *const *others) {
-    const struct doc_value *child = value_at(ctx->arena, value, element);
-    if (!child) {
-        return *value;
-    }
-    const struct doc_value **below =
-        ARENA_ARRAY(ctx->arena, ctx->count + 1, const struct doc_value *);
-    bool kept = after != NULL;
-    for (size_t i = 0; i < ctx->count; i++) {
-        below[i] = doc_find(others[i], element);
-        kept |= below[i] != NULL;
-    }
-    bool own = is_leaf(before) || doc_find(before, STR("."));
-    if (own && !kept) {
-        return without(ctx, value, element);
-    }
-    struct doc_value next = drop(ctx, child, before, after, below);
-    if (!kept && doc_len(&next) == 0 && doc_len(child) > 0) {
-        return without(ctx, value, element); // nothing of it is left
-    }
-    return replaced(ctx, value, element, next);
-}
-
-static struct doc_value drop(const struct drop *ctx, const struct doc_value *value,
-                             const struct doc_value *before, const struct doc_value *after,
-                             const struct doc_value *const *others) {
-    struct doc_value out = *value;
-    for (DOC_EACH_MEMBER(before, i)) {
-        struct str element = doc_key_at(before, i);
-        const struct doc_value *next = doc_value_at(before, i);
-        const struct doc_value *still = doc_find(after, element);
-        if (!str_eq(element, STR(".")) && !(still && is_leaf(next))) {
-            out = drop_element(ctx, &out, element, next, still, others);
+struct fieldset fieldset_union(struct arena *arena, const struct fieldset *a,
+                               const struct fieldset *b) {
+    struct fieldset out = {.name = a->name, .member = a->member || b->member};
+    for (uint32_t i = 0, j = 0; i < a->len || j < b->len;) {
+        int order = i == a->len   ? 1
+                    : j == b->len ? -1
+                                  : fieldset_compare(a->items[i]->name, b->items[j]->name);
+        if (order < 0) {
+            keep(arena, &out, a->items[i++]);
+        } else if (order > 0) {
+            keep(arena, &out, b->items[j++]);
+        } else {
+            const struct fieldset *x = a->items[i++], *y = b->items[j++];
+            keep_copy(arena, &out, x->name, x->member || y->member, fieldset_union(arena, x, y));
         }
     }
     return out;
 }
 
-struct doc_value fieldset_drop(struct arena *arena, const struct doc_value *merged,
-                               const struct doc_value *before, const struct doc_value *after,
-                               const struct doc_value *const *others, size_t count) {
-    struct drop ctx = {.arena = arena, .count = count};
-    return drop(&ctx, merged, before, after, others);
+static struct fieldset minus(struct arena *arena, const struct fieldset *a,
+                             const struct fieldset *b, bool below) {
+    struct fieldset out = {.name = a->name, .member = a->member};
+    uint32_t j = 0;
+    for (uint32_t i = 0; i < a->len; i++) {
+        const struct fieldset *x = a->items[i];
+        while (j < b->len && fieldset_compare(b->items[j]->name, x->name) < 0) {
+            j++;
+        }
+        if (j == b->len || !str_eq(b->items[j]->name, x->name)) {
+            keep(arena, &out, a->items[i]);
+            continue;
+        }
+        const struct fieldset *y = b->items[j];
+        if (!below || !y->member) {
+            keep_copy(arena, &out, x->name, x->member && !y->member, minus(arena, x, y, below));
+        }
+    }
+    return out;
 }
 
-// ---- Conflicts ----
-static struct str path_of(struct arena *arena, struct str parent, struct str element) {
+struct fieldset fieldset_minus(struct arena *arena, const struct fieldset *a,
+                               const struct fieldset *b) {
+    return minus(arena, a, b, false);
+}
+
+struct fieldset fieldset_minus_below(struct arena *arena, const struct fieldset *a,
+                                     const struct fieldset *b) {
+    return minus(arena, a, b, true);
+}
+
+struct fieldset fieldset_common(struct arena *arena, const struct fieldset *a,
+                                const struct fieldset *b) {
+    struct fieldset out = {.name = a->name, .member = a->member && b->member};
+    for (uint32_t i = 0, j = 0; i < a->len && j < b->len;) {
+        const struct fieldset *x = a->items[i], *y = b->items[j];
+        int order = fieldset_compare(x->name, y->name);
+        if (order == 0) {
+            keep_copy(arena, &out, x->name, x->member && y->member, fieldset_common(arena, x, y));
+        }
+        i += order <= 0;
+        j += order >= 0;
+    }
+    return out;
+}
+
+// ---- Paths as messages name them ----
+static struct str value_text(struct arena *arena, const struct doc_value *value) {
+    return doc_to_json(arena, value);
+}
+
+struct str fieldset_path(struct arena *arena, struct str parent, struct str element) {
     struct str name = str_skip(element, 2);
-    if (str_starts(element, STR("f:"))) {
+    struct doc_value keys;
+    if (element.n && element.p[0] == 'f') {
         return arena_printf(arena, "%.*s.%.*s", STR_ARG(parent), STR_ARG(name));
     }
-    struct doc_value keys;
+    if (element.n && element.p[0] == 'i') {
+        return arena_printf(arena, "%.*s[%.*s]", STR_ARG(parent), STR_ARG(name));
+    }
     if (!str_starts(element, STR("k:")) || !doc_parse_json(name, arena, &keys, NULL)) {
         return arena_printf(arena, "%.*s[=%.*s]", STR_ARG(parent), STR_ARG(name));
     }
@@ -288,45 +340,31 @@ static struct str path_of(struct arena *arena, struct str parent, struct str ele
     for (DOC_EACH_MEMBER(&keys, i)) {
         text = arena_printf(arena, "%.*s%s%.*s=%.*s", STR_ARG(text), text.n ? "," : "",
                             STR_ARG(doc_key_at(&keys, i)),
-                            STR_ARG(doc_to_json(arena, doc_value_at(&keys, i))));
+                            STR_ARG(value_text(arena, doc_value_at(&keys, i))));
     }
     return arena_printf(arena, "%.*s[%.*s]", STR_ARG(parent), STR_ARG(text));
 }
 
-static struct doc_value conflicts(struct arena *arena, const struct doc_value *mine,
-                                  const struct doc_value *other, const struct doc_value *live,
-                                  const struct doc_value *config, struct str path,
-                                  struct field_paths *paths) {
-    struct doc_object out = doc_object_copy(arena, other);
-    for (DOC_EACH_MEMBER(mine, i)) {
-        struct str element = doc_key_at(mine, i);
-        const struct doc_value *theirs = doc_find(other, element);
-        if (!theirs || str_eq(element, STR("."))) {
-            continue;
-        }
-        const struct doc_value *next = doc_value_at(mine, i);
-        const struct doc_value *old = value_at(arena, live, element);
-        const struct doc_value *value = value_at(arena, config, element);
-        struct str child = path_of(arena, path, element);
-        if (is_leaf(next) || is_leaf(theirs)) {
-            if (!old || !value || !doc_equal(old, value)) {
-                VEC_PUSH(&paths->list, child);
-                doc_object_remove(&out, element);
+static void list(const struct fieldset *set, struct str path, struct fieldset_paths *out) {
+    // The members of one level come before what is below them.
+    for (uint32_t i = 0; i < set->len; i++) {
+        if (set->items[i]->member) {
+            if (out->len == out->cap) {
+                size_t cap = out->cap ? out->cap * 2 : 16;
+                out->items = arena_grow(out->arena, out->items, out->cap * sizeof *out->items,
+                                        cap * sizeof *out->items);
+                out->cap = cap;
             }
-        } else {
-            struct doc_value rest = conflicts(arena, next, theirs, old, value, child, paths);
-            if (doc_len(&rest)) {
-                doc_object_set(&out, element, rest);
-            } else {
-                doc_object_remove(&out, element);
-            }
+            out->items[out->len++] = fieldset_path(out->arena, path, set->items[i]->name);
         }
     }
-    return doc_object_done(&out);
+    for (uint32_t i = 0; i < set->len; i++) {
+        if (set->items[i]->len) {
+            list(set->items[i], fieldset_path(out->arena, path, set->items[i]->name), out);
+        }
+    }
 }
 
-struct doc_value fieldset_conflicts(struct arena *arena, const struct doc_value *mine,
-                                    const struct doc_value *other, const struct doc_value *live,
-                                    const struct doc_value *config, struct field_paths *paths) {
-    return conflicts(arena, mine, other, live, config, (struct str){NULL, 0}, paths);
+void fieldset_list(const struct fieldset *set, struct fieldset_paths *paths) {
+    list(set, (struct str){NULL, 0}, paths);
 }

@@ -226,10 +226,6 @@ static void drop_empty(struct doc_object *metadata, const struct doc_value *give
 }
 
 // ---- A new object ----
-static bool is_apply(const struct api_op *op) { // the one writer of managedFields
-    return op->request.verb == API_VERB_PATCH && op->request.patch == KUBE_PATCH_APPLY;
-}
-
 // Drawn once for each operation: another execution of it makes the same object.
 static struct str new_uid(struct api_op *op) {
     unsigned char b[16];
@@ -281,9 +277,6 @@ struct doc_value api_meta_fresh(struct api_op *op, struct doc_value object) {
             doc_object_remove(&metadata, str_from(server_only[i]));
         }
     }
-    if (doc_find(given, STR("managedFields")) && !is_apply(op)) {
-        doc_object_remove(&metadata, STR("managedFields"));
-    }
     struct str prefix = doc_get_str(given, "generateName");
     if (!doc_get_str(given, "name").n && prefix.n) {
         doc_object_set_c(&metadata, "name", doc_make_str(generated_name(op, prefix)));
@@ -329,28 +322,36 @@ static bool no_new_finalizers(struct api_op *op, const struct doc_value *old,
 
 static struct doc_value status_metadata(struct api_op *op, const struct doc_value *old,
                                         const struct doc_value *given) {
-    // Custom kinds: nothing but the status. Built-in ones: annotations too, as the controllers of Kubernetes use it.
+    // Custom kinds and Kubernetes' own extensions: nothing but the status. Others take labels and annotations too;
+    // Deployments keep their labels.
+    static const char *const keys[] = {"annotations", "labels"};
     struct doc_object metadata = doc_object_copy(op->arena, old);
-    const struct doc_value *annotations = doc_get(given, "annotations");
-    if (!op->kind->custom && given && !doc_is_null(annotations)) {
-        doc_object_set_c(&metadata, "annotations", *annotations);
+    bool strict = op->kind->custom || str_eq(op->kind->group, STR("apiextensions.k8s.io")) ||
+                  str_eq(op->kind->group, STR("apiregistration.k8s.io")) ||
+                  str_eq(op->kind->group, STR("certificates.k8s.io"));
+    size_t count = strict ? 0 : str_eq(op->kind->plural, STR("deployments")) ? 1 : 2;
+    for (size_t i = 0; given && i < count; i++) {
+        const struct doc_value *value = doc_find(given, str_from(keys[i]));
+        if (doc_len(value)) {
+            doc_object_set_c(&metadata, keys[i], *value);
+        } else {
+            doc_object_remove(&metadata, str_from(keys[i]));
+        }
+    }
+    const struct doc_value *managed = doc_find(given, STR("managedFields"));
+    if (managed) {
+        doc_object_set_c(&metadata, "managedFields", *managed);
     }
     return doc_object_done(&metadata);
 }
 
 bool api_meta_keep(struct api_op *op, const struct doc_value *old, enum api_operation operation,
                    struct doc_value *object) {
-    static const char *const kept[] = {"name",
-                                       "namespace",
-                                       "uid",
-                                       "generateName",
-                                       "creationTimestamp",
-                                       "deletionTimestamp",
-                                       "generation",
-                                       "managedFields",
-                                       "resourceVersion",
-                                       "deletionGracePeriodSeconds",
-                                       "selfLink"};
+    static const char *const kept[] = {
+        "name",         "namespace",         "uid",
+        "generateName", "creationTimestamp", "deletionTimestamp",
+        "generation",   "resourceVersion",   "deletionGracePeriodSeconds",
+        "selfLink"};
     const struct doc_value *before = doc_get(old, "metadata");
     const struct doc_value *given = doc_get(object, "metadata");
     struct doc_object out = doc_object_copy(op->arena, object);
@@ -362,24 +363,11 @@ bool api_meta_keep(struct api_op *op, const struct doc_value *old, enum api_oper
     if (doc_get(before, "deletionTimestamp") && !no_new_finalizers(op, before, given)) {
         return false;
     }
-    const struct doc_value *managed = doc_get(given, "managedFields");
-    bool keep_managed = is_apply(op);
-    bool clear_managed =
-        doc_is(managed, DOC_ARRAY) &&
-        (doc_len(managed) == 0 || (doc_len(managed) == 1 && doc_len(doc_at(managed, 0)) == 0));
     struct doc_object metadata = doc_object_copy(op->arena, given);
     drop_empty(&metadata, given);
     for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
         struct str key = str_from(kept[i]);
         const struct doc_value *value = doc_find(before, key);
-        if (str_eq(key, STR("managedFields"))) {
-            if (keep_managed) {
-                continue;
-            }
-            if (clear_managed) {
-                value = NULL;
-            }
-        }
         if (value) {
             doc_object_set(&metadata, key, *value);
         } else if (doc_find(given, key)) {

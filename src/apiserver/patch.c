@@ -66,41 +66,89 @@ static bool same_object(struct api_op *op, const struct doc_value *before,
     return true;
 }
 
-static bool apply_new(struct api_op *op, struct doc_value *config) {
-    struct doc_value object;
-    if (str_eq(op->request.subresource, STR("status"))) {
-        return api_error_not_found(&op->error, op->arena, op->kind, op->request.name);
+// What an apply must say of itself, before it is compared with anything.
+bool api_apply_identity(struct api_op *op, struct str version, struct str kind,
+                        const struct doc_value *config) {
+    if (!doc_is(config, DOC_OBJECT)) {
+        return api_error_set(&op->error, op->arena, 400, "BadRequest",
+                             "error decoding YAML: error unmarshaling JSON: while decoding JSON: "
+                             "json: cannot unmarshal %s into Go value of type "
+                             "map[string]interface {}",
+                             doc_is(config, DOC_INT)    ? "number"
+                             : doc_is(config, DOC_BOOL) ? "bool"
+                                                        : doc_kind_name(doc_kind(config)));
     }
-    if (doc_get_str(config, "metadata", "uid").n ||
-        doc_get_str(config, "metadata", "resourceVersion").n) {
+    struct str has_version = doc_get_str(config, "apiVersion");
+    struct str has_kind = doc_get_str(config, "kind");
+    if (!str_eq(has_version, version) || !str_eq(has_kind, kind)) {
+        bool core = str_find_char(has_version, '/') == STR_NPOS;
+        return api_error_set(&op->error, op->arena, 400, "BadRequest",
+                             "invalid object type: %s%.*s, Kind=%.*s", core ? "/" : "",
+                             STR_ARG(has_version), STR_ARG(has_kind));
+    }
+    return true;
+}
+
+static bool check_apply(struct api_op *op, const struct doc_value *config,
+                        const struct doc_value *live) {
+    struct str version = api_group_version(op->arena, op->kind->group, op->kind->version);
+    if (!api_apply_identity(op, version, op->kind->kind, config)) {
+        return false;
+    }
+    struct str revision = doc_get_str(config, "metadata", "resourceVersion");
+    if (live && revision.n && !str_eq(revision, doc_get_str(live, "metadata", "resourceVersion"))) {
         return api_error_conflict(&op->error, op->arena, op->kind, op->request.name);
     }
-    return api_apply(op, NULL, config, &object) && api_store_create(op, object);
+    return true;
+}
+
+static bool apply_new(struct api_op *op, struct doc_value *config) {
+    struct doc_value object;
+    if (op->request.subresource.n) {
+        return api_error_not_found(&op->error, op->arena, op->kind, op->request.name);
+    }
+    struct str uid = doc_get_str(config, "metadata", "uid");
+    if (uid.n) {
+        api_error_conflict(&op->error, op->arena, op->kind, op->request.name);
+        op->error.message = arena_printf(
+            op->arena,
+            "Operation cannot be fulfilled on %.*s%s%.*s \"%.*s\": uid mismatch: the provided "
+            "object specified uid %.*s, and no existing object was found",
+            STR_ARG(op->kind->plural), op->kind->group.n ? "." : "", STR_ARG(op->kind->group),
+            STR_ARG(op->request.name), STR_ARG(uid));
+        return false;
+    }
+    if (!doc_get_str(config, "metadata", "name").n) {
+        return api_error_set(&op->error, op->arena, 400, "BadRequest",
+                             "the name of the object (%.*s based on URL) was undeterminable: name "
+                             "must be provided",
+                             STR_ARG(op->request.name));
+    }
+    *config = doc_without(op->arena, config, "metadata", "resourceVersion");
+    return api_apply(op, NULL, config, &object) &&
+           api_body_identity(op, op->request.name, &object) && api_store_create(op, object);
 }
 
 bool api_verb_patch(struct api_op *op) {
     struct doc_value patch;
-    op->request.body_yaml |= op->request.patch == KUBE_PATCH_APPLY;
-    if (!api_body_parse(op, &patch)) {
-        return false;
-    }
-    if (op->request.patch == KUBE_PATCH_APPLY && doc_is(&patch, DOC_OBJECT) &&
-        (!doc_get_str(&patch, "apiVersion").n || !doc_get_str(&patch, "kind").n)) {
-        return api_error_set(&op->error, op->arena, 400, "BadRequest",
-                             "invalid object type: apiVersion and kind must be set to apply");
-    }
-    if (op->request.patch == KUBE_PATCH_APPLY && !api_body_identity(op, op->request.name, &patch)) {
+    bool apply = op->request.patch == KUBE_PATCH_APPLY;
+    op->request.body_yaml |= apply;
+    if (!api_managed_check(op) || !api_body_parse(op, &patch)) {
         return false;
     }
     AUTO_OBJECT struct api_object old = {0};
-    if (!api_object_load(op, op->request.ns, op->request.name, &old)) {
-        if (op->request.patch != KUBE_PATCH_APPLY || op->error.status != 404) {
-            return false;
-        }
+    bool found = api_object_load(op, op->request.ns, op->request.name, &old);
+    if (!found && (!apply || op->error.status != 404)) {
+        return false;
+    }
+    struct doc_value before = found ? api_served_form(op, &old.value) : doc_null();
+    if (apply && !check_apply(op, &patch, found ? &before : NULL)) {
+        return false;
+    }
+    if (!found) {
         op->error = (struct api_error){0};
         return apply_new(op, &patch);
     }
-    struct doc_value before = api_served_form(op, &old.value);
     struct doc_value after;
     if (!patched(op, &before, &patch, &after) || !same_object(op, &before, &after)) {
         return false;

@@ -172,9 +172,6 @@ static bool parse_query(struct arena *arena, struct str query, struct api_reques
         !str_eq(out->field_validation, STR("Ignore"))) {
         return bad_request(arena, error, "fieldValidation", out->field_validation);
     }
-    if (out->field_manager.n > 128) {
-        return bad_request(arena, error, "fieldManager", str_first(out->field_manager, 128));
-    }
     return true;
 }
 

@@ -20,6 +20,10 @@ static bool patch_scale(struct api_op *op, const struct doc_value *scale, struct
     if (!api_body_parse(op, &patch)) {
         return false;
     }
+    if (op->request.patch == KUBE_PATCH_APPLY) {
+        *out = patch;
+        return api_apply_identity(op, STR("autoscaling/v1"), STR("Scale"), &patch);
+    }
     if (op->request.patch == KUBE_PATCH_JSON) {
         return doc_json_patch(op->arena, scale, &patch, out, &err) ||
                api_error_set(&op->error, op->arena, 422, "Invalid", "%s", err.message);
@@ -37,7 +41,9 @@ static bool serve_scale(struct api_op *op) {
     if (verb != API_VERB_GET && verb != API_VERB_UPDATE && verb != API_VERB_PATCH) {
         return not_allowed(op);
     }
-    if (!api_object_load(op, op->request.ns, op->request.name, &old)) {
+    op->request.body_yaml |= verb == API_VERB_PATCH && op->request.patch == KUBE_PATCH_APPLY;
+    if ((verb != API_VERB_GET && !api_managed_check(op)) ||
+        !api_object_load(op, op->request.ns, op->request.name, &old)) {
         return false;
     }
     struct doc_value object = api_served_form(op, &old.value);
@@ -54,7 +60,13 @@ static bool serve_scale(struct api_op *op) {
     if (version.n && !str_eq(version, doc_get_str(&object, "metadata", "resourceVersion"))) {
         return api_error_conflict(&op->error, op->arena, op->kind, op->request.name);
     }
-    if (!api_scale_apply(op->arena, op->kind, &wanted, &object, &op->error)) {
+    if (verb == API_VERB_PATCH && op->request.patch == KUBE_PATCH_APPLY) {
+        struct doc_value config = {.kind = DOC_OBJECT};
+        if (!api_scale_apply(op->arena, op->kind, &wanted, &config, &op->error) ||
+            !api_apply(op, &object, &config, &object)) {
+            return false;
+        }
+    } else if (!api_scale_apply(op->arena, op->kind, &wanted, &object, &op->error)) {
         return false;
     }
     size_t parts = op->part_count;

@@ -45,6 +45,7 @@ enum {
     // Kubernetes objects
     LIMIT_OBJECT_BYTES = 1536 * KIB, // etcd's request limit
     LIMIT_NAME = 253,
+    LIMIT_FIELD_MANAGER = 128, // bytes of the name of a field manager
     LIMIT_ANNOTATIONS_BYTES = 256 * KIB,
     LIMIT_LIST_PAGE = 500, // client-go's page size
     LIMIT_KUBECONFIG_BYTES = 4 * MIB,

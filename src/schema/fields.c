@@ -29,15 +29,19 @@ static struct schema_fields built_in(const struct schema_type *object,
     if (!outer && !object && scalar == SCHEMA_ANY) {
         return (struct schema_fields){.mode = ATOM};
     }
-    return (struct schema_fields){
-        .mode = BUILT_IN, .object = object, .field = field, .outer = outer, .inner = inner};
+    return (struct schema_fields){.mode = BUILT_IN,
+                                  .object = object,
+                                  .field = field,
+                                  .outer = outer,
+                                  .inner = inner,
+                                  .scalar = scalar};
 }
 
 static struct schema_fields built_in_member(const struct schema_fields *at, struct str key,
                                             bool *named) {
     if (at->outer == SCHEMA_MAP) {
         return (struct schema_fields){
-            .mode = BUILT_IN, .object = at->object, .outer = at->inner, .inner = 0};
+            .mode = BUILT_IN, .object = at->object, .outer = at->inner, .scalar = at->scalar};
     }
     const struct schema_field *field = at->outer ? NULL : schema_field_find(at->object, key);
     *named = field != NULL;
@@ -93,7 +97,7 @@ struct schema_fields schema_fields_member(const struct schema_fields *at, struct
 struct schema_fields schema_fields_item(const struct schema_fields *at) {
     if (at->mode == BUILT_IN && at->outer == SCHEMA_LIST) {
         return (struct schema_fields){
-            .mode = BUILT_IN, .object = at->object, .outer = at->inner, .inner = 0};
+            .mode = BUILT_IN, .object = at->object, .outer = at->inner, .scalar = at->scalar};
     }
     if (at->mode == CUSTOM && at->node->items) {
         return (struct schema_fields){.mode = CUSTOM, .node = at->node->items};
@@ -144,6 +148,53 @@ bool schema_fields_knows(const struct schema_fields *at, struct str key) {
         return at->outer == SCHEMA_MAP || !at->object;
     }
     return at->node->preserve || at->node->additional || at->node->types == 0;
+}
+
+static enum schema_type_class built_in_class(const struct schema_fields *at) {
+    if (at->outer) {
+        return at->outer == SCHEMA_LIST ? SCHEMA_CLASS_LIST : SCHEMA_CLASS_MAP;
+    }
+    switch ((enum schema_scalar)at->scalar) {
+    case SCHEMA_OBJECT:
+        return SCHEMA_CLASS_MAP;
+    case SCHEMA_STRING:
+    case SCHEMA_BYTES:
+        return SCHEMA_CLASS_STRING;
+    case SCHEMA_BOOL:
+        return SCHEMA_CLASS_BOOL;
+    case SCHEMA_INT32:
+    case SCHEMA_INT64:
+    case SCHEMA_DOUBLE:
+        return SCHEMA_CLASS_NUMBER;
+    case SCHEMA_ANY:
+    case SCHEMA_QUANTITY:
+    case SCHEMA_INT_OR_STRING:
+    case SCHEMA_TIME:
+    case SCHEMA_MICRO_TIME:
+        break;
+    }
+    return at->object ? SCHEMA_CLASS_MAP : SCHEMA_CLASS_ANY;
+}
+
+enum schema_type_class schema_fields_class(const struct schema_fields *at) {
+    if (at->mode == BUILT_IN) {
+        return built_in_class(at);
+    }
+    switch (at->mode == CUSTOM ? at->node->types : 0) {
+    case STRUCT_OBJECT:
+        return SCHEMA_CLASS_MAP;
+    case STRUCT_ARRAY:
+        return SCHEMA_CLASS_LIST;
+    case STRUCT_STRING:
+        return SCHEMA_CLASS_STRING;
+    case STRUCT_INTEGER:
+    case STRUCT_NUMBER:
+        return SCHEMA_CLASS_NUMBER;
+    case STRUCT_BOOLEAN:
+        return SCHEMA_CLASS_BOOL;
+    default:
+        return SCHEMA_CLASS_ANY;
+    }
 }
 
 // ---- Keys of lists ----

@@ -15,6 +15,7 @@ struct schema_fields {
     const struct struct_node *node;   // custom
     uint8_t mode;                     // enum schema_fields_mode, of fields.c
     uint8_t outer, inner;             // shapes of a built-in value
+    uint8_t scalar;                   // enum schema_scalar of its innermost value
     bool root;                        // its "metadata" is the one that all kinds have
 };
 
@@ -36,6 +37,17 @@ enum schema_relation schema_fields_map(const struct schema_fields *at);
 enum schema_relation schema_fields_list(const struct schema_fields *at);
 // Whether the schema takes this member; unknown members of structural schemas are errors of server-side apply.
 bool schema_fields_knows(const struct schema_fields *at, struct str key);
+
+// The one type of JSON that the schema allows here.
+enum schema_type_class {
+    SCHEMA_CLASS_ANY,
+    SCHEMA_CLASS_MAP,
+    SCHEMA_CLASS_LIST,
+    SCHEMA_CLASS_STRING,
+    SCHEMA_CLASS_NUMBER,
+    SCHEMA_CLASS_BOOL,
+};
+enum schema_type_class schema_fields_class(const struct schema_fields *at);
 
 enum { SCHEMA_FIELDS_KEYS = 8 };
 struct schema_fields_key {
