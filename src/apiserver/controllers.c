@@ -25,6 +25,11 @@ static const struct {
     {&wl_endpoint_slices, CTL_ENDPOINT_SLICE},
     {&wl_ingresses, CTL_INGRESS},
     {&wl_claims, CTL_CLAIM},
+    {&wl_cron_jobs, CTL_CRON_JOB},
+    {&wl_autoscalers, CTL_AUTOSCALER},
+    {&wl_budgets, CTL_BUDGET},
+    {&wl_volumes, CTL_VOLUME},
+    {&wl_storage_classes, CTL_CLASS},
     {&wl_nodes, CTL_NODE},
     {&wl_namespaces, CTL_NAMESPACE},
     {&wl_crds, CTL_CRD},
@@ -268,9 +273,26 @@ static void node_made(void *ctx, const struct kube_reply *reply) {
     c->nodes_changed = true;
 }
 
+static void class_made(void *ctx, const struct kube_reply *reply) {
+    (void)ctx;
+    (void)reply; // there already, or made anew at the next start
+}
+
 // The status follows by the visit of the new Node (reconcile.c).
 static void make_nodes(struct api_controllers *c) {
     AUTO(arena_destroy) struct arena *arena = arena_create();
+    struct doc_value class = wl_default_class(arena);
+    struct blob *has = apiserver_peek(c->server, &wl_storage_classes, STR(""), wl_name(&class));
+    blob_unref(has);
+    if (c->nodes && !has) {
+        struct kube_request request = {
+            .verb = KUBE_CREATE,
+            .gvr = wl_storage_classes,
+            .body = doc_to_json(arena, &class),
+            .grace_seconds = -1,
+        };
+        ctl_call(c, &request, class_made, c);
+    }
     for (size_t i = 0; i < c->nodes; i++) {
         struct doc_value node = wl_node_object(arena, i);
         struct blob *present = apiserver_peek(c->server, &wl_nodes, STR(""), wl_name(&node));
@@ -308,6 +330,7 @@ struct api_controllers *api_controllers_create(struct apiserver *server,
     c->uids = map_create();
     c->spaces = map_create();
     c->usage = map_create();
+    c->zones = map_create();
     c->scratch = arena_create();
     c->work = arena_create();
     c->nodes_arena = arena_create();
@@ -335,6 +358,7 @@ void api_controllers_destroy(struct api_controllers *c) {
     ctl_queue_destroy(c);
     ctl_events_destroy(c);
     ctl_index_destroy(c);
+    ctl_zones_destroy(c);
     struct str key;
     void *value;
     for (size_t i = 0; map_next(c->kinds, &i, &key, &value);) {

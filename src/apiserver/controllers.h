@@ -28,6 +28,11 @@ enum ctl_role {
     CTL_CLAIM,
     CTL_NODE,
     CTL_REVISION,
+    CTL_CRON_JOB,
+    CTL_AUTOSCALER,
+    CTL_BUDGET,
+    CTL_VOLUME,
+    CTL_CLASS, // StorageClass
     CTL_NAMESPACE,
     CTL_CRD,
 };
@@ -124,7 +129,11 @@ struct api_controllers {
     struct map *spaces;                // -> ctl_ns
     struct map *usage;                 // node name -> ctl_usage
     VEC(struct ctl_object *) homeless; // pods without a node
-    VEC(struct ctl_kind *) retired;    // no longer followed
+    VEC(struct ctl_object *) volumes;  // their `stage` is a hash of the claim they name, 0 without
+    VEC(struct ctl_object *) classes;
+    size_t scalers;                 // autoscalers there are
+    struct map *zones;              // time zones that were read, by name
+    VEC(struct ctl_kind *) retired; // no longer followed
     unsigned mark;
     size_t unsynced; // followed kinds whose first list is not complete
 
@@ -200,10 +209,28 @@ void ctl_events_free(struct ctl_event *first);
 void ctl_expiry_create(struct api_controllers *c);
 void ctl_expiry_destroy(struct api_controllers *c);
 
+// ---- reconcile_storage.c ----
+void visit_claim(struct ctl_object *object, const struct doc_value *value, struct wl_plan *plan);
+void visit_volume(struct ctl_object *object, const struct doc_value *value, struct wl_plan *plan);
+// Whether a pod's volumes name this claim.
+bool ctl_pod_uses(const struct doc_value *pod, struct str claim);
+
+// ---- reconcile_policy.c ----
+void visit_budget(struct ctl_object *object, const struct doc_value *value, struct wl_plan *plan);
+void visit_autoscaler(struct ctl_object *object, const struct doc_value *value,
+                      struct wl_plan *plan);
+void visit_cron_job(struct ctl_object *object, const struct doc_value *value, struct wl_plan *plan);
+void ctl_zones_destroy(struct api_controllers *c);
+
 // ---- reconcile.c ----
+// The living objects of a role that this one controls.
+struct ctl_object **ctl_children(const struct ctl_object *owner, enum ctl_role role,
+                                 struct arena *arena, size_t *count);
 // Looks at one object and plans its next writes.
 void ctl_visit(struct ctl_object *object, struct wl_plan *plan);
 void ctl_refresh_nodes(struct api_controllers *c);
+// Its Endpoints, which have no owner, go with it.
+void ctl_service_gone(const struct ctl_object *object);
 
 // ---- gc.c ----
 // True when the object is to be left alone otherwise (it goes away, or waits for its dependents).

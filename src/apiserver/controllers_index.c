@@ -366,6 +366,18 @@ static void wake_homeless(struct api_controllers *c, struct str ns) {
     }
 }
 
+// Claims may wait for their first pod.
+static void wake_claims_of(struct api_controllers *c, const struct doc_value *pod) {
+    struct ctl_kind *claims = ctl_kind_find(c, wl_claims.group, wl_claims.resource);
+    for (DOC_EACH_ITEM(doc_get(pod, "spec", "volumes"), volume)) {
+        struct str name = doc_get_str(volume, "persistentVolumeClaim", "claimName");
+        struct ctl_object *claim = claims && name.n ? ctl_find(c, claims, wl_ns(pod), name) : NULL;
+        if (claim) {
+            ctl_wake(claim);
+        }
+    }
+}
+
 static void take_pod(struct ctl_object *object, const struct doc_value *value) {
     struct api_controllers *c = object->kind->c;
     struct wl_pod now;
@@ -389,6 +401,9 @@ static void take_pod(struct ctl_object *object, const struct doc_value *value) {
     bool frees = before && before->node.n && before->phase != now.phase &&
                  (now.phase == WL_SUCCEEDED || now.phase == WL_FAILED);
     set_homeless(object, !now.node.n && !now.deleting);
+    if (object->homeless && !before) {
+        wake_claims_of(c, value);
+    }
     if (frees) {
         wake_homeless(c, STR(""));
     }
@@ -541,6 +556,78 @@ static void take_node(struct ctl_object *object, const struct doc_value *value, 
     }
 }
 
+// ---- Storage and scaling ----
+static uint64_t claim_hash(struct str ns, struct str name) {
+    uint64_t hash = wl_label_hash(ns, name);
+    return hash ? hash : 1;
+}
+
+static void wake_volumes_of(struct api_controllers *c, struct str ns, struct str claim) {
+    uint64_t hash = claim_hash(ns, claim);
+    for (size_t i = 0; i < c->volumes.len; i++) {
+        if (c->volumes.items[i]->stage == hash) {
+            ctl_wake(c->volumes.items[i]);
+        }
+    }
+}
+
+static void wake_open_claims(struct api_controllers *c) {
+    struct str key;
+    void *value;
+    for (size_t i = 0; map_next(c->objects, &i, &key, &value);) {
+        struct ctl_object *object = value;
+        if (object->kind->role == CTL_CLAIM && object->stage == 0) {
+            ctl_wake(object);
+        }
+    }
+}
+
+static void take_volume(struct ctl_object *object, const struct doc_value *value, bool is_new) {
+    struct api_controllers *c = object->kind->c;
+    const struct doc_value *ref = doc_get(value, "spec", "claimRef");
+    if (is_new) {
+        VEC_PUSH(&c->volumes, object);
+    }
+    object->stage = ref ? claim_hash(doc_get_str(ref, "namespace"), doc_get_str(ref, "name")) : 0;
+    if (!ref) {
+        wake_open_claims(c);
+        return;
+    }
+    struct ctl_kind *claims = ctl_kind_find(c, wl_claims.group, wl_claims.resource);
+    struct ctl_object *claim =
+        claims ? ctl_find(c, claims, doc_get_str(ref, "namespace"), doc_get_str(ref, "name"))
+               : NULL;
+    if (claim) {
+        ctl_wake(claim);
+    }
+}
+
+static uint64_t target_hash(struct str kind, struct str name) {
+    return wl_label_hash(kind, name) ^ UINT64_C(0x5ca1e5ca1e5ca1e5);
+}
+
+static void take_autoscaler(struct ctl_object *object, const struct doc_value *value, bool is_new) {
+    const struct doc_value *target = doc_get(value, "spec", "scaleTargetRef");
+    uint64_t hash = target_hash(doc_get_str(target, "kind"), doc_get_str(target, "name"));
+    struct wl_pod pod = {.labels = &hash, .label_count = 1};
+    object->kind->c->scalers += is_new;
+    unlink_follower(object);
+    free(object->pod);
+    object->pod = pack_pod(object, &pod);
+    link_follower(object);
+}
+
+// Those that scale this object.
+static void wake_scalers(struct api_controllers *c, const struct ctl_kind *kind, struct str ns,
+                         struct str name) {
+    struct ctl_ns *space = c->scalers ? ctl_space_find(c, ns) : NULL;
+    uint64_t hash = target_hash(kind->kind, name);
+    struct ctl_label *label = space ? map_find(space->labels, hash_key(&hash)) : NULL;
+    for (size_t i = 0; label && i < label->followers.len; i++) {
+        ctl_wake(label->followers.items[i]);
+    }
+}
+
 static void update(struct ctl_object *object, const struct doc_value *value, bool is_new) {
     struct ctl_kind *kind = object->kind;
     object->deleting = wl_is_deleting(value);
@@ -566,7 +653,27 @@ static void update(struct ctl_object *object, const struct doc_value *value, boo
         take_node(object, value, is_new);
         break;
     case CTL_CLAIM:
+        object->stage = str_eq_c(doc_get_str(value, "status", "phase"), "Bound");
         wake_homeless(kind->c, object->ns);
+        wake_volumes_of(kind->c, object->ns, object->name);
+        break;
+    case CTL_VOLUME:
+        take_volume(object, value, is_new);
+        break;
+    case CTL_CLASS:
+        if (is_new) {
+            VEC_PUSH(&kind->c->classes, object);
+        }
+        wake_open_claims(kind->c);
+        break;
+    case CTL_AUTOSCALER:
+        take_autoscaler(object, value, is_new);
+        break;
+    case CTL_BUDGET:
+        take_labels(object, doc_len(doc_get(value, "spec", "selector", "matchExpressions"))
+                                ? NULL
+                                : doc_get(value, "spec", "selector", "matchLabels"));
+        link_follower(object);
         break;
     case CTL_CRD:
         loop_timer_start(kind->c->rescan, 0);
@@ -590,6 +697,7 @@ void ctl_take(struct ctl_kind *kind, enum kube_event event, const struct doc_val
     int64_t version = 0;
     (void)str_to_int64(doc_get_str(value, "metadata", "resourceVersion"), &version);
     struct ctl_object *object = ctl_find(c, kind, ns, name);
+    wake_scalers(c, kind, ns, name);
     if (event == KUBE_DELETED) {
         if (object && str_eq(object->uid, uid)) {
             ctl_forget(object);
@@ -680,8 +788,28 @@ void ctl_forget(struct ctl_object *object) {
             ctl_wake(owner);
         }
     }
-    if (object->kind->role == CTL_NODE) {
+    switch (object->kind->role) {
+    case CTL_NODE:
         nodes_moved(c);
+        break;
+    case CTL_CLAIM:
+        wake_volumes_of(c, object->ns, object->name);
+        break;
+    case CTL_VOLUME:
+        REMOVE_FROM(&c->volumes, object)
+        wake_open_claims(c);
+        break;
+    case CTL_CLASS:
+        REMOVE_FROM(&c->classes, object)
+        break;
+    case CTL_AUTOSCALER:
+        c->scalers--;
+        break;
+    case CTL_SERVICE:
+        ctl_service_gone(object);
+        break;
+    default:
+        break;
     }
     wake_waiting_owners(object);
     unlink_owners(object);
@@ -740,6 +868,8 @@ void ctl_index_destroy(struct api_controllers *c) {
         free(value);
     }
     VEC_FREE(&c->homeless);
+    VEC_FREE(&c->volumes);
+    VEC_FREE(&c->classes);
     map_destroy(c->usage);
     for (size_t i = 0; map_next(c->uids, &i, &key, &value);) {
         struct ctl_uid *entry = value;

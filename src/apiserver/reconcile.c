@@ -84,8 +84,8 @@ static bool is_child(const struct ctl_object *child, const struct ctl_object *ow
     return false;
 }
 
-static struct ctl_object **children_of(const struct ctl_object *owner, enum ctl_role role,
-                                       struct arena *arena, size_t *count) {
+struct ctl_object **ctl_children(const struct ctl_object *owner, enum ctl_role role,
+                                 struct arena *arena, size_t *count) {
     const struct ctl_uid *entry = ctl_uid_find(owner->kind->c, owner->uid);
     size_t max = entry ? entry->dependents.len : 0;
     struct ctl_object **out = ARENA_ARRAY(arena, max + 1, struct ctl_object *);
@@ -100,7 +100,7 @@ static struct ctl_object **children_of(const struct ctl_object *owner, enum ctl_
 
 static const struct wl_pod **pods_of(const struct ctl_object *owner, struct arena *arena,
                                      size_t *count) {
-    struct ctl_object **children = children_of(owner, CTL_POD, arena, count);
+    struct ctl_object **children = ctl_children(owner, CTL_POD, arena, count);
     const struct wl_pod **out = ARENA_ARRAY(arena, *count + 1, const struct wl_pod *);
     for (size_t i = 0; i < *count; i++) {
         out[i] = children[i]->pod;
@@ -157,7 +157,7 @@ static bool adopt(struct ctl_object *object, const struct doc_value *value, stru
 static void visit_deployment(struct ctl_object *object, const struct doc_value *value,
                              struct wl_plan *plan) {
     size_t count = 0;
-    struct ctl_object **children = children_of(object, CTL_REPLICA_SET, plan->arena, &count);
+    struct ctl_object **children = ctl_children(object, CTL_REPLICA_SET, plan->arena, &count);
     struct wl_replica_set *sets = ARENA_ARRAY(plan->arena, count + 1, struct wl_replica_set);
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
@@ -166,7 +166,7 @@ static void visit_deployment(struct ctl_object *object, const struct doc_value *
             continue;
         }
         size_t pods = 0;
-        struct ctl_object **left = children_of(children[i], CTL_POD, plan->arena, &pods);
+        struct ctl_object **left = ctl_children(children[i], CTL_POD, plan->arena, &pods);
         sets[n].object = set;
         for (size_t j = 0; j < pods; j++) {
             enum wl_phase phase = left[j]->pod->phase;
@@ -190,6 +190,24 @@ static void visit_with_pods(struct ctl_object *object, const struct doc_value *v
     planner(plan, value, pods, count, &world);
 }
 
+// A failure policy looks at the failed pods themselves.
+static void visit_job(struct ctl_object *object, const struct doc_value *value,
+                      struct wl_plan *plan) {
+    size_t count = 0;
+    const struct wl_pod **pods = pods_of(object, plan->arena, &count);
+    struct wl_world world = world_of(object->kind->c);
+    struct ctl_object **children = ctl_children(object, CTL_POD, plan->arena, &count);
+    for (size_t i = 0; i < count && doc_get(value, "spec", "podFailurePolicy"); i++) {
+        if (pods[i]->phase == WL_FAILED) {
+            struct wl_pod *copy = ARENA_NEW(plan->arena, struct wl_pod);
+            *copy = *pods[i];
+            copy->object = ctl_load(object->kind->c, children[i], plan->arena);
+            pods[i] = copy;
+        }
+    }
+    wl_plan_job(plan, value, pods, count, &world);
+}
+
 typedef void history_planner(struct wl_plan *plan, const struct doc_value *object,
                              const struct wl_pod *const *pods, size_t count,
                              const struct doc_value *const *revisions, size_t revision_count,
@@ -199,7 +217,7 @@ static void visit_with_history(struct ctl_object *object, const struct doc_value
                                struct wl_plan *plan, history_planner *planner) {
     size_t count = 0, revisions = 0, n = 0;
     const struct wl_pod **pods = pods_of(object, plan->arena, &count);
-    struct ctl_object **children = children_of(object, CTL_REVISION, plan->arena, &revisions);
+    struct ctl_object **children = ctl_children(object, CTL_REVISION, plan->arena, &revisions);
     const struct doc_value **loaded =
         ARENA_ARRAY(plan->arena, revisions + 1, const struct doc_value *);
     for (size_t i = 0; i < revisions; i++) {
@@ -286,7 +304,8 @@ static void visit_service(struct ctl_object *object, const struct doc_value *val
     const struct doc_value *ports_of =
         first && has_named_port(value) ? ctl_load(c, first, plan->arena) : NULL;
     size_t slice_count = 0, n = 0;
-    struct ctl_object **slices = children_of(object, CTL_ENDPOINT_SLICE, plan->arena, &slice_count);
+    struct ctl_object **slices =
+        ctl_children(object, CTL_ENDPOINT_SLICE, plan->arena, &slice_count);
     const struct doc_value **loaded =
         ARENA_ARRAY(plan->arena, slice_count + 1, const struct doc_value *);
     for (size_t i = 0; i < slice_count; i++) {
@@ -294,6 +313,34 @@ static void visit_service(struct ctl_object *object, const struct doc_value *val
         n += loaded[n] != NULL;
     }
     wl_plan_service(plan, value, pods, count, ports_of, loaded, n);
+    struct doc_value *present = ARENA_NEW(plan->arena, struct doc_value);
+    struct blob *text = apiserver_peek(c->server, &wl_endpoints, object->ns, object->name);
+    struct err err = {0};
+    bool has = text && doc_parse_json_copy(blob_str(text), plan->arena, present, &err);
+    blob_unref(text);
+    wl_plan_endpoints(plan, value, pods, count, ports_of, has ? present : NULL);
+}
+
+static void endpoints_gone(void *ctx, const struct kube_reply *reply) {
+    (void)ctx;
+    (void)reply; // mostly there are none
+}
+
+void ctl_service_gone(const struct ctl_object *object) {
+    struct api_controllers *c = object->kind->c;
+    struct blob *text = apiserver_peek(c->server, &wl_endpoints, object->ns, object->name);
+    if (text) {
+        struct kube_request request = {
+            .verb = KUBE_DELETE,
+            .gvr = wl_endpoints,
+            .ns = object->ns,
+            .name = object->name,
+            .propagation = KUBE_BACKGROUND,
+            .grace_seconds = -1,
+        };
+        ctl_call(c, &request, endpoints_gone, c);
+    }
+    blob_unref(text);
 }
 
 static void visit_node(struct ctl_object *object, const struct doc_value *value,
@@ -364,7 +411,7 @@ static void visit_workload(struct ctl_object *object, const struct doc_value *va
         }
         break;
     case CTL_JOB:
-        visit_with_pods(object, value, plan, wl_plan_job);
+        visit_job(object, value, plan);
         break;
     case CTL_POD:
         visit_pod(object, value, plan);
@@ -376,7 +423,19 @@ static void visit_workload(struct ctl_object *object, const struct doc_value *va
         wl_plan_ingress(plan, value);
         break;
     case CTL_CLAIM:
-        wl_plan_claim(plan, value);
+        visit_claim(object, value, plan);
+        break;
+    case CTL_VOLUME:
+        visit_volume(object, value, plan);
+        break;
+    case CTL_CRON_JOB:
+        visit_cron_job(object, value, plan);
+        break;
+    case CTL_AUTOSCALER:
+        visit_autoscaler(object, value, plan);
+        break;
+    case CTL_BUDGET:
+        visit_budget(object, value, plan);
         break;
     case CTL_NODE:
         visit_node(object, value, plan);
@@ -390,7 +449,8 @@ void ctl_visit(struct ctl_object *object, struct wl_plan *plan) {
     struct api_controllers *c = object->kind->c;
     enum ctl_role role = object->kind->role;
     bool collects = object->check_owners || object->foreground || object->orphan;
-    if (!collects && (role == CTL_OTHER || role == CTL_ENDPOINT_SLICE || role == CTL_REVISION)) {
+    if (!collects && (role == CTL_OTHER || role == CTL_ENDPOINT_SLICE || role == CTL_REVISION ||
+                      role == CTL_CLASS)) {
         return;
     }
     const struct doc_value *value = ctl_load(c, object, plan->arena);

@@ -325,7 +325,7 @@ static void show_written_after(struct world *world, int64_t revision) {
 
 static void expect_rest(struct apps *s) {
     struct world *world = s->world;
-    world_run(world, MINUTES(10));
+    world_run(world, MINUTES(80)); // Events of the API end after an hour
     int64_t revision = apiserver_revision(world->server);
     world_run(world, MINUTES(30));
     if (revision != apiserver_revision(world->server)) {

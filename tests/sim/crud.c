@@ -401,7 +401,7 @@ void scenario_crud(struct world *world) {
     }
     crud->running = false;
     world_calm(world);
-    world_run(world, MINUTES(5));
+    world_run(world, MINUTES(75)); // Events of the API end after an hour
     int64_t revision = apiserver_revision(world->server);
     world_run(world, MINUTES(60));
     if (revision != apiserver_revision(world->server)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What makes a pod reachable, as far as anybody can see it through the API: EndpointSlices of Services with a selector,
-// addresses of load balancers and Ingresses. PersistentVolumeClaims, which are bound at once, and the simulated Node
-// objects live here too.
+// the older Endpoints, addresses of load balancers and Ingresses. The objects that each cluster and namespace has live
+// here too: nodes, the default StorageClass, the bundle of trusted certificates.
 #include "apiserver/workloads/plan.h"
 
 enum { ENDPOINTS_PER_SLICE = 100 }; // as kube-controller-manager's default
@@ -40,7 +40,15 @@ static struct doc_value slice_ports(struct arena *arena, const struct doc_value 
         doc_object_set_c(&made, "name", doc_make_str(doc_get_str(port, "name")));
         doc_object_set_c(&made, "port", doc_make_int(doc_int(target, 0)));
         doc_object_set_c(&made, "protocol", doc_make_str(protocol.n ? protocol : STR("TCP")));
-        doc_array_add(&ports, doc_object_done(&made));
+        struct doc_value value = doc_object_done(&made);
+        doc_array_add(&ports, value);
+        for (uint32_t i = ports.len - 1; // by name
+             i > 0 &&
+             str_cmp(doc_get_str(&value, "name"), doc_get_str(&ports.items[i - 1], "name")) < 0;
+             i--) {
+            ports.items[i] = ports.items[i - 1];
+            ports.items[i - 1] = value;
+        }
     }
     return doc_array_done(&ports);
 }
@@ -155,6 +163,92 @@ static void plan_slices(struct wl_plan *plan, const struct doc_value *service,
     }
 }
 
+// ---- Endpoints ----
+static struct doc_value endpoint_ports(struct arena *arena, const struct doc_value *ports) {
+    struct doc_array out = doc_array_start(arena);
+    for (DOC_EACH_ITEM(ports, port)) {
+        struct doc_value made = *port;
+        if (!doc_get_str(port, "name").n) {
+            made = doc_without(arena, &made, "name");
+        }
+        doc_array_add(&out, made);
+    }
+    return doc_array_done(&out);
+}
+
+static struct doc_value endpoint_address(struct arena *arena, const struct doc_value *service,
+                                         const struct wl_pod *pod) {
+    struct doc_value target =
+        wl_object(arena, "kind", DOC_S("Pod"), "name", doc_make_str(pod->name), "namespace",
+                  doc_make_str(wl_ns(service)), "uid", doc_make_str(pod->uid), NULL);
+    return wl_object(arena, "ip", doc_make_str(pod->ip), "nodeName", doc_make_str(pod->node),
+                     "targetRef", target, NULL);
+}
+
+void wl_plan_endpoints(struct wl_plan *plan, const struct doc_value *service,
+                       const struct wl_pod *const *pods, size_t pod_count,
+                       const struct doc_value *ports_of, const struct doc_value *present) {
+    enum { ADDRESSES_MAX = 1000 };
+    struct arena *arena = plan->arena;
+    if (wl_is_deleting(service) || !doc_len(doc_get(service, "spec", "selector")) ||
+        str_eq_c(doc_get_str(service, "spec", "type"), "ExternalName")) {
+        return;
+    }
+    bool publish = doc_bool(doc_get(service, "spec", "publishNotReadyAddresses"), false);
+    size_t count = 0;
+    const struct wl_pod **found = reachable(plan, pods, pod_count, &count);
+    struct doc_array ready = doc_array_start(arena), unready = doc_array_start(arena);
+    bool settled = count > 0 && count == pod_count;
+    for (size_t i = 0; i < count && i < ADDRESSES_MAX; i++) {
+        settled = settled && found[i]->ready && !found[i]->deleting;
+        if (!found[i]->deleting || publish) {
+            doc_array_add(publish || found[i]->ready ? &ready : &unready,
+                          endpoint_address(arena, service, found[i]));
+        }
+    }
+    struct doc_value ports = slice_ports(arena, service, ports_of);
+    ports = endpoint_ports(arena, &ports);
+    struct doc_array subsets = doc_array_start(arena);
+    if (ready.len + unready.len) {
+        struct doc_object subset = doc_object_start(arena);
+        if (ready.len) {
+            doc_object_set_c(&subset, "addresses", doc_array_done(&ready));
+        }
+        if (unready.len) {
+            doc_object_set_c(&subset, "notReadyAddresses", doc_array_done(&unready));
+        }
+        if (doc_len(&ports)) {
+            doc_object_set_c(&subset, "ports", ports);
+        }
+        doc_array_add(&subsets, doc_object_done(&subset));
+    }
+    struct doc_object labels = doc_object_copy(arena, doc_get(service, "metadata", "labels"));
+    doc_object_set_c(&labels, "endpoints.kubernetes.io/managed-by", DOC_S("endpoint-controller"));
+    if (str_eq_c(doc_get_str(service, "spec", "clusterIP"), "None")) {
+        doc_object_set_c(&labels, "service.kubernetes.io/headless", DOC_S(""));
+    }
+    struct doc_value label_value = doc_object_done(&labels), list = doc_array_done(&subsets);
+    struct wl_write *write = NULL;
+    if (!present) {
+        struct doc_value metadata =
+            wl_object(arena, "name", doc_make_str(wl_name(service)), "namespace",
+                      doc_make_str(wl_ns(service)), "labels", label_value, NULL);
+        struct doc_value made = wl_object(arena, "apiVersion", DOC_S("v1"), "kind",
+                                          DOC_S("Endpoints"), "metadata", metadata, NULL);
+        write = wl_create(plan, &wl_endpoints, wl_ns(service),
+                          subsets.len ? doc_with(arena, &made, list, "subsets") : made);
+        write->exists_is_fine = true;
+    } else if (!same(doc_get(present, "subsets"), &list) ||
+               !same(doc_get(present, "metadata", "labels"), &label_value)) {
+        write = wl_patch(plan, &wl_endpoints, present,
+                         wl_object(arena, "metadata", wl_object(arena, "labels", label_value, NULL),
+                                   "subsets", list, NULL));
+    }
+    if (write) {
+        write->lazy = !settled;
+    }
+}
+
 // ---- Addresses ----
 static struct doc_value address_status(struct arena *arena, struct str ns, struct str name,
                                        bool service) {
@@ -202,7 +296,8 @@ void wl_plan_service(struct wl_plan *plan, const struct doc_value *service,
         plan_slices(plan, service, pods, pod_count, ports_of, slices, slice_count);
     }
     plan_balancer(plan, &wl_services, service,
-                  str_eq_c(type, "LoadBalancer") && !doc_get(spec, "loadBalancerClass"));
+                  str_eq_c(type, "LoadBalancer") && !doc_get(spec, "loadBalancerClass") &&
+                      !str_eq_c(wl_annotation(service, "skiff.dev/sim-load-balancer"), "none"));
 }
 
 void wl_plan_ingress(struct wl_plan *plan, const struct doc_value *ingress) {
@@ -211,24 +306,15 @@ void wl_plan_ingress(struct wl_plan *plan, const struct doc_value *ingress) {
     }
 }
 
-// ---- Claims ----
-void wl_plan_claim(struct wl_plan *plan, const struct doc_value *claim) {
-    struct arena *arena = plan->arena;
-    struct str phase = doc_get_str(claim, "status", "phase");
-    if (wl_is_deleting(claim) || (phase.n && !str_eq_c(phase, "Pending"))) {
-        return;
-    }
-    struct doc_object status = doc_object_start(arena);
-    const struct doc_value *modes = doc_get(claim, "spec", "accessModes");
-    if (modes) {
-        doc_object_set_c(&status, "accessModes", *modes);
-    }
-    const struct doc_value *capacity = doc_get(claim, "spec", "resources", "requests");
-    if (capacity) {
-        doc_object_set_c(&status, "capacity", *capacity);
-    }
-    doc_object_set_c(&status, "phase", DOC_S("Bound"));
-    wl_status(plan, &wl_claims, claim, doc_object_done(&status));
+// ---- What each cluster and namespace has ----
+struct doc_value wl_default_class(struct arena *arena) {
+    struct doc_value note =
+        wl_object(arena, "storageclass.kubernetes.io/is-default-class", DOC_S("true"), NULL);
+    return wl_object(arena, "apiVersion", DOC_S("storage.k8s.io/v1"), "kind", DOC_S("StorageClass"),
+                     "metadata",
+                     wl_object(arena, "name", DOC_S("standard"), "annotations", note, NULL),
+                     "provisioner", DOC_S("skiff.dev/simulated"), "reclaimPolicy", DOC_S("Delete"),
+                     "volumeBindingMode", DOC_S("Immediate"), NULL);
 }
 
 struct doc_value wl_root_ca(struct arena *arena, struct str ns, struct str pem) {

@@ -80,8 +80,8 @@ struct wl_pod {
     int64_t deletion_cost;                  // annotation pod-deletion-cost
     struct wl_room room;                    // what it asks for
     int64_t index;                          // ordinal or completion index, -1 without one
-    const struct doc_value *object;         // only where a planner asks for it (Jobs with a failure policy)
-    const uint64_t *labels;                 // wl_label_hash of each label
+    const struct doc_value *object; // only where a planner asks for it (Jobs with a failure policy)
+    const uint64_t *labels;         // wl_label_hash of each label
     size_t label_count;
 };
 // Strings point into `pod`'s text; labels are in the arena.
@@ -93,6 +93,7 @@ bool wl_labels_contain(const uint64_t *labels, size_t count, const uint64_t *wan
 bool wl_pod_is_active(const struct wl_pod *pod); // neither finished nor being deleted
 bool wl_pod_is_available(const struct wl_pod *pod, int64_t min_ready_seconds, int64_t now);
 
+struct wl_zone;
 struct wl_replica_set { // as a Deployment sees it
     const struct doc_value *object;
     size_t pods_left; // not finished, those being deleted included
@@ -118,8 +119,31 @@ void wl_plan_daemon_set(struct wl_plan *plan, const struct doc_value *set,
 void wl_plan_job(struct wl_plan *plan, const struct doc_value *job,
                  const struct wl_pod *const *pods, size_t count, const struct wl_world *world);
 
+// `zone` NULL: the one that the object names is not known.
 void wl_plan_cron_job(struct wl_plan *plan, const struct doc_value *cron_job,
-                      const struct doc_value *const *jobs, size_t count);
+                      const struct doc_value *const *jobs, size_t count,
+                      const struct wl_zone *zone);
+
+// ---- cron.c: schedules ("*/5 * * * mon-fri", "@hourly", "@every 90s") and time zones ----
+struct wl_cron {
+    uint64_t minutes, hours, days, months, weekdays; // bits
+    bool any_day, any_weekday;
+    int64_t every_ns; // above 0: nothing else counts
+};
+bool wl_cron_parse(struct str text, struct wl_cron *out, struct err *err) MUST_USE;
+// The first time after `after`, both nanoseconds since 1970; 0 when there is none within five years.
+int64_t wl_cron_next(const struct wl_cron *cron, const struct wl_zone *zone, int64_t after);
+struct wl_zone {           // seconds east of UTC, by time
+    const int64_t *starts; // seconds since 1970
+    const int32_t *offsets;
+    size_t count;
+    int32_t first; // before all of them
+};
+extern const struct wl_zone wl_utc;
+// From the bytes of a TZif file; the years after its last change of clocks repeat the yearly rule at its end.
+bool wl_zone_parse(struct arena *arena, struct str bytes, struct wl_zone *out,
+                   struct err *err) MUST_USE;
+int32_t wl_zone_offset(const struct wl_zone *zone, int64_t seconds);
 
 // ---- indexes.c: sets of completion indexes ("0,2-4") ----
 struct wl_indexes {
@@ -142,7 +166,33 @@ void wl_plan_service(struct wl_plan *plan, const struct doc_value *service,
                      const struct doc_value *ports_of, const struct doc_value *const *slices,
                      size_t slice_count);
 void wl_plan_ingress(struct wl_plan *plan, const struct doc_value *ingress);
-void wl_plan_claim(struct wl_plan *plan, const struct doc_value *claim);
+struct wl_storage { // what a claim can be bound to
+    const struct doc_value *const *volumes;
+    size_t volume_count;
+    const struct doc_value *class; // the one it names, or NULL
+    struct str default_class;      // name, empty: none
+    bool has_consumer;             // a pod waits for it
+    bool in_use;                   // by a pod that has not finished
+};
+void wl_plan_claim(struct wl_plan *plan, const struct doc_value *claim,
+                   const struct wl_storage *storage);
+// `claim`: the one that the volume names, or NULL.
+void wl_plan_volume(struct wl_plan *plan, const struct doc_value *volume,
+                    const struct doc_value *claim);
+struct doc_value wl_default_class(struct arena *arena);
+// The older form of what the slices say; `present` NULL: there is none yet.
+void wl_plan_endpoints(struct wl_plan *plan, const struct doc_value *service,
+                       const struct wl_pod *const *pods, size_t pod_count,
+                       const struct doc_value *ports_of, const struct doc_value *present);
+// `scale` NULL: the target has none, as `problem` says.
+void wl_plan_autoscaler(struct wl_plan *plan, const struct doc_value *autoscaler,
+                        const struct kube_gvr *target, const struct doc_value *scale,
+                        struct str problem);
+// `scale`: replicas that the controllers of these pods want.
+void wl_plan_budget(struct wl_plan *plan, const struct doc_value *budget,
+                    const struct wl_pod *const *pods, size_t count, int64_t scale);
+// A LabelSelector; absent parts match everything.
+bool wl_selector_matches(const struct doc_value *selector, const struct doc_value *labels);
 // The ConfigMap of each namespace that tells pods whom to trust.
 struct doc_value wl_root_ca(struct arena *arena, struct str ns, struct str pem);
 struct doc_value wl_node_object(struct arena *arena, size_t index);

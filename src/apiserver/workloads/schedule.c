@@ -117,6 +117,22 @@ static bool requirement_holds(const struct doc_value *requirement, const struct 
     return str_eq_c(operator, "Gt") ? has > bound : has < bound;
 }
 
+bool wl_selector_matches(const struct doc_value *selector, const struct doc_value *labels) {
+    const struct doc_value *plain = doc_get(selector, "matchLabels");
+    for (DOC_EACH_MEMBER(plain, i)) {
+        const struct doc_value *label = doc_find(labels, doc_key_at(plain, i));
+        if (!label || !str_eq(doc_str(label), doc_str(doc_value_at(plain, i)))) {
+            return false;
+        }
+    }
+    for (DOC_EACH_ITEM(doc_get(selector, "matchExpressions"), requirement)) {
+        if (!requirement_holds(requirement, doc_find(labels, doc_get_str(requirement, "key")))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool term_holds(const struct wl_node *node, const struct doc_value *term) {
     const struct doc_value *labels = doc_get(term, "matchExpressions");
     const struct doc_value *fields = doc_get(term, "matchFields");

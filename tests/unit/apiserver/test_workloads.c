@@ -119,9 +119,9 @@ static void deployment_becomes_available(void **state) {
     put(rig, DEPLOYMENTS, DEPLOYMENT("web", "1"));
     put(rig, "services", SERVICE("web"));
     pass(rig, 2 * NS_PER_SECOND);
-    // Two by the user; the rest are ReplicaSet, pod, pod status, the two statuses and the EndpointSlice.
+    // Two by the user; the rest are ReplicaSet, pod, pod status, the two statuses, the EndpointSlice and the Endpoints.
     int64_t writes = writes_since(rig, before);
-    if (writes > 9) {
+    if (writes > 10) {
         fail_msg("%lld writes", (long long)writes);
     }
     struct doc_value d = get(rig, DEPLOYMENTS, "web");
@@ -660,7 +660,7 @@ static void many_deployments(void **state) {
         assert_int_equal(1, number(d, "status", "availableReplicas"));
     }
     int64_t writes = writes_since(rig, before);
-    if (writes > 9 * MANY) {
+    if (writes > 10 * MANY) {
         fail_msg("%lld writes", (long long)writes);
     }
     rig_destroy(rig);
