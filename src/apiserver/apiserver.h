@@ -93,6 +93,9 @@ struct apiserver_http;
 bool apiserver_tokens_parse(struct str csv, struct err *err) MUST_USE;
 struct apiserver_http *apiserver_http_create(struct apiserver *server, struct str tokens_csv,
                                              struct err *err);
+// Writes an audit log of what comes in: JSON lines into a file that is renamed to FILE.1, FILE.2, ... when it is full.
+bool apiserver_http_audit(struct apiserver_http *front, const char *path, int64_t max_bytes,
+                          unsigned files, struct err *err) MUST_USE;
 void apiserver_http_destroy(struct apiserver_http *front);
 // For http_server_options.handle with ctx = the front end; main.c owns the listener.
 void apiserver_http_handle(void *front, struct http_exchange *exchange);

@@ -84,7 +84,7 @@ static bool parse_line(struct api_tokens *tokens, struct str line, uint32_t numb
     if (tokens->list.len >= TOKENS_MAX) {
         return err_set_at(err, ERR_LIMIT, number, 1, "more than %d tokens", TOKENS_MAX);
     }
-    struct token token = {.text = fields[0], .user.name = fields[1]};
+    struct token token = {.text = fields[0], .user.name = fields[1], .user.uid = fields[2]};
     add_groups(tokens->arena, fields[3], &token.user);
     VEC_PUSH(&tokens->list, token);
     return true;
@@ -133,13 +133,7 @@ static bool same_secret(struct str a, struct str b) {
     return different == 0;
 }
 
-const struct api_user *api_tokens_find(const struct api_tokens *tokens, struct str authorization) {
-    struct str scheme, token;
-    str_cut(str_trim(authorization), ' ', &scheme, &token);
-    token = str_trim(token);
-    if (!str_eq_nocase(scheme, STR("bearer")) || !token.n) {
-        return NULL;
-    }
+const struct api_user *api_tokens_find_token(const struct api_tokens *tokens, struct str token) {
     const struct api_user *found = NULL;
     for (size_t i = 0; i < tokens->list.len; i++) {
         if (same_secret(token, tokens->list.items[i].text) && !found) {
@@ -147,4 +141,12 @@ const struct api_user *api_tokens_find(const struct api_tokens *tokens, struct s
         }
     }
     return found;
+}
+
+const struct api_user *api_tokens_find(const struct api_tokens *tokens, struct str authorization) {
+    struct str scheme, token;
+    str_cut(str_trim(authorization), ' ', &scheme, &token);
+    token = str_trim(token);
+    return str_eq_nocase(scheme, STR("bearer")) && token.n ? api_tokens_find_token(tokens, token)
+                                                           : NULL;
 }

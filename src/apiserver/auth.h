@@ -12,4 +12,6 @@ size_t api_tokens_count(const struct api_tokens *tokens);
 // The user of an Authorization header; NULL when it names nobody. Takes the same time for every wrong token.
 const struct api_user *api_tokens_find(const struct api_tokens *tokens, struct str authorization);
 
+const struct api_user *api_tokens_find_token(const struct api_tokens *tokens, struct str token);
+
 #endif

@@ -86,7 +86,10 @@ static bool collect(void *ctx, const struct authz_binding *binding,
     if (!role) {
         all->missing = arena_grow(all->arena, all->missing, all->missing_count * sizeof(struct str),
                                   (all->missing_count + 1) * sizeof(struct str));
-        all->missing[all->missing_count++] = binding->role_name;
+        all->missing[all->missing_count++] =
+            arena_printf(all->arena, "%s.rbac.authorization.k8s.io \"%.*s\" not found",
+                         str_eq(binding->role_kind, STR("ClusterRole")) ? "clusterrole" : "role",
+                         STR_ARG(binding->role_name));
         return false;
     }
     if (all->count + role->rules.count > all->cap) {
@@ -111,6 +114,14 @@ struct authz_rules authz_rules_of(struct apiserver *server, const struct api_use
     *missing_roles = all.missing;
     *missing_count = all.missing_count;
     return (struct authz_rules){all.rules, all.count};
+}
+
+struct str authz_unresolved(struct arena *arena, const struct str *missing, size_t count) {
+    struct str out = count > 1 ? STR("[") : STR("");
+    for (size_t i = 0; i < count; i++) {
+        out = arena_printf(arena, "%.*s%s%.*s", STR_ARG(out), i ? ", " : "", STR_ARG(missing[i]));
+    }
+    return count > 1 ? arena_concat(arena, out, STR("]")) : out;
 }
 
 // ---- Requests ----
@@ -174,31 +185,40 @@ static bool forbid(struct arena *arena, const struct api_user *user, const struc
     return false;
 }
 
+static bool forbid_path(struct arena *arena, const struct api_user *user,
+                        const struct authz_question *q, struct str reason,
+                        struct api_error *error) {
+    struct doc_object details = doc_object_start(arena);
+    api_error_set(error, arena, 403, "Forbidden",
+                  "forbidden: User \"%.*s\" cannot %.*s path \"%.*s\"%s%.*s", STR_ARG(user->name),
+                  STR_ARG(q->verb), STR_ARG(q->path), reason.n ? ": " : "", STR_ARG(reason));
+    error->details = doc_object_done(&details);
+    return false;
+}
+
+bool authz_forbid(struct apiserver *server, const struct api_user *user,
+                  const struct authz_question *question, struct arena *arena,
+                  struct api_error *error) {
+    struct str reason;
+    authz_decide(server, user, question, arena, &reason);
+    return question->is_path ? forbid_path(arena, user, question, reason, error)
+                             : forbid(arena, user, question, reason, error);
+}
+
 bool api_authz_check(struct api_op *op) {
     if (!op->server->authz) {
         return true;
     }
     struct authz_question question;
-    struct str reason;
     authz_question_of(&op->request, op->arena, &question);
     // The reason costs more than the answer: it is asked for only when there is something to say.
-    if (authz_decide(op->server, &op->user, &question, op->arena, NULL)) {
-        return true;
-    }
-    authz_decide(op->server, &op->user, &question, op->arena, &reason);
-    return forbid(op->arena, &op->user, &question, reason, &op->error);
+    return authz_decide(op->server, &op->user, &question, op->arena, NULL) ||
+           authz_forbid(op->server, &op->user, &question, op->arena, &op->error);
 }
 
 bool api_authz_check_path(struct apiserver *server, const struct api_user *user, struct str verb,
                           struct str path, struct arena *arena, struct api_error *error) {
     struct authz_question question = {.is_path = true, .verb = verb, .path = path};
-    if (authz_decide(server, user, &question, arena, NULL)) {
-        return true;
-    }
-    struct doc_object details = doc_object_start(arena);
-    api_error_set(error, arena, 403, "Forbidden",
-                  "forbidden: User \"%.*s\" cannot %.*s path \"%.*s\"", STR_ARG(user->name),
-                  STR_ARG(verb), STR_ARG(path));
-    error->details = doc_object_done(&details);
-    return false;
+    return authz_decide(server, user, &question, arena, NULL) ||
+           authz_forbid(server, user, &question, arena, error);
 }

@@ -70,10 +70,15 @@ bool authz_walk(struct api_authz *authz, const struct api_user *user, struct str
 // `reason` (may be NULL) says which binding allowed it, or what was amiss; from `arena`.
 bool authz_decide(struct apiserver *server, const struct api_user *user,
                   const struct authz_question *question, struct arena *arena, struct str *reason);
-// All rules of a user in a namespace.
+// Makes the 403 of what was decided against; returns false.
+bool authz_forbid(struct apiserver *server, const struct api_user *user,
+                  const struct authz_question *question, struct arena *arena,
+                  struct api_error *error);
+// All rules of a user in a namespace; `missing_roles` says what bindings name in vain.
 struct authz_rules authz_rules_of(struct apiserver *server, const struct api_user *user,
                                   struct str ns, struct arena *arena, struct str **missing_roles,
                                   size_t *missing_count);
+struct str authz_unresolved(struct arena *arena, const struct str *missing, size_t count);
 bool authz_has_group(const struct api_user *user, struct str group);
 void authz_question_of(const struct api_request *request, struct arena *arena,
                        struct authz_question *out);

@@ -24,12 +24,14 @@ static void add_groups(struct buf *out, const struct api_user *user) {
     buf_add_char(out, ']');
 }
 
-static void add_unresolved(struct buf *out, const struct api_op *op, const struct str *roles,
+// A real server names the resource of the request where the role's belongs.
+static void add_unresolved(struct buf *out, const struct api_op *op, const struct str *missing,
                            size_t count) {
     for (size_t i = 0; i < count; i++) {
-        buf_printf(out, "%s%.*s.rbac.authorization.k8s.io \"%.*s\" not found",
-                   i ? ", " : "; resolution errors: [", STR_ARG(op->request.gvr.resource),
-                   STR_ARG(roles[i]));
+        struct str kind, rest;
+        str_cut(missing[i], '.', &kind, &rest);
+        buf_printf(out, "%s%.*s.%.*s", i ? ", " : "; resolution errors: [",
+                   STR_ARG(op->request.gvr.resource), STR_ARG(rest));
     }
     if (count) {
         buf_add_char(out, ']');

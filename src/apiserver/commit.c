@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Groups of changes on their way to the disk. While one group is being committed the next one collects, so the number of
 // commits follows the speed of the disk and not the number of writers. See core.h for what becomes visible when.
+#include "apiserver/auth_account.h"
 #include "apiserver/authz.h"
 
 #include "base/log.h"
@@ -117,6 +118,9 @@ static void publish(struct apiserver *server, size_t count) {
             api_crd_committed(server, event);
         }
         api_chain_committed(server, event);
+        if (server->accounts) {
+            api_accounts_committed(server, event);
+        }
         if (server->authz && str_eq(collection->group, AUTHZ_GROUP)) {
             api_authz_committed(server, event);
         }

@@ -195,6 +195,7 @@ struct api_request {
         resource_version_match;
     int64_t limit;
     bool send_initial_events, allow_bookmarks;
+    bool initial_events_given;
     int64_t timeout_seconds; // of a watch; 0: none asked for
     enum api_output output;
     struct str include; // of a table
@@ -204,8 +205,9 @@ void api_request_from_kube(const struct kube_request *from, struct api_request *
 // set (404 for a path that is not a resource's).
 bool api_request_parse(struct arena *arena, struct str method, struct str path, struct str query,
                        struct api_request *out, struct api_error *error);
-// What is wrong with resourceVersionMatch beside the other options; NULL when nothing is.
-const char *api_request_match_problem(const struct api_request *request);
+// Which options of a list or a watch go together; 422 when they do not.
+bool api_request_check_list(struct arena *arena, const struct api_request *request,
+                            struct api_error *error);
 // The Accept header: which form the reply has. 406 when none of the offered types can be served.
 bool api_request_accept(struct arena *arena, struct str accept, struct api_request *request,
                         struct api_error *error);
@@ -308,6 +310,11 @@ bool api_verb_delete_collection(struct api_op *op);
 // A write to it keeps the rest of the object: "status", and "approval" of signing requests.
 bool api_is_status_part(const struct api_op *op);
 bool api_subresource(struct api_op *op, bool *handled);
+
+// 504 for a revision of the future; 500 for text that is none, as Kubernetes answers.
+bool api_error_too_new(const struct apiserver *server, struct arena *arena, int64_t revision,
+                       struct api_error *error);
+bool api_error_revision(struct arena *arena, struct str text, struct api_error *error);
 
 // A stored object as a verb sees it.
 struct api_object {

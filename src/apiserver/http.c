@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HTTP front end: who asks, what for, and the reply in the form that was asked for. Streams of watches are in
-// http_watch.c.
+// The HTTP front end: who asks (http_auth.c), what for, whether that is allowed and whether there is room for it now; and
+// the reply in the form that was asked for (http_reply.c). Streams of watches are in http_watch.c.
 #include "apiserver/http_internal.h"
 
 #include <stdio.h>
@@ -14,7 +14,14 @@ struct apiserver_http *apiserver_http_create(struct apiserver *server, struct st
     struct apiserver_http *front = NEW(struct apiserver_http);
     front->server = server;
     front->tokens = tokens;
+    server->tokens = tokens;
     return front;
+}
+
+bool apiserver_http_audit(struct apiserver_http *front, const char *path, int64_t max_bytes,
+                          unsigned files, struct err *err) {
+    front->audit = audit_log_create(front->server->loop, path, max_bytes, files, err);
+    return front->audit != NULL;
 }
 
 void apiserver_http_destroy(struct apiserver_http *front) {
@@ -27,77 +34,16 @@ void apiserver_http_destroy(struct apiserver_http *front) {
     }
     front_watches_end(front);
     front_discovery_stop(front);
+    front_squeezes_end(front);
+    front->server->tokens = NULL;
+    audit_log_destroy(front->audit);
     api_tokens_destroy(front->tokens);
     free(front);
 }
 
-// ---- Replies ----
-static void reply_error(struct http_exchange *exchange, struct arena *arena,
-                        const struct api_error *error) {
-    struct doc_value status = api_error_status(arena, error);
-    struct blob *body = blob_create(doc_to_json(arena, &status));
-    struct http_header headers[2];
-    size_t n = 0;
-    if (error->retry_after_seconds > 0) {
-        headers[n++] = (struct http_header){
-            STR("Retry-After"), arena_printf(arena, "%lld", (long long)error->retry_after_seconds)};
-    }
-    if (error->status == 401) {
-        headers[n++] = (struct http_header){STR("WWW-Authenticate"), STR("Bearer")};
-    }
-    http_reply(exchange, error->status, STR("application/json"), headers, n, body);
-    blob_unref(body);
-}
-
-void front_reply_error(struct http_exchange *exchange, const struct api_error *error) {
-    AUTO(arena_destroy) struct arena *arena = arena_create();
-    reply_error(exchange, arena, error);
-}
-
-// RFC 7234: 299 - "text", with quotes and backslashes escaped and nothing that could end the header.
-static struct str warning_header(struct arena *arena, struct str text) {
-    struct buf out;
-    buf_init(&out, 4 * KIB);
-    buf_add_c(&out, "299 - \"");
-    for (size_t i = 0; i < text.n && out.len < 2 * KIB; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        if (c == '"' || c == '\\') {
-            buf_add_char(&out, '\\');
-        }
-        buf_add_char(&out, c < ' ' || c == 127 ? ' ' : (char)c);
-    }
-    buf_add_char(&out, '"');
-    struct str copy = arena_dup(arena, buf_str(&out));
-    buf_fini(&out);
-    return copy;
-}
-
-static void reply_op(struct api_op *op, struct http_exchange *exchange) {
-    struct str type = op->content_type.n ? op->content_type : STR("application/json");
-    enum { MOST_HEADERS = 34 };
-    struct http_header headers[MOST_HEADERS];
-    size_t n = 0;
-    if (op->error.retry_after_seconds > 0) {
-        headers[n++] = (struct http_header){
-            STR("Retry-After"),
-            arena_printf(op->arena, "%lld", (long long)op->error.retry_after_seconds)};
-    }
-    for (size_t i = 0; i < op->warning_count && n < MOST_HEADERS; i++) {
-        headers[n++] =
-            (struct http_header){STR("Warning"), warning_header(op->arena, op->warnings[i])};
-    }
-    if (n == 0 && op->part_count > 1) {
-        http_reply_parts(exchange, op->status, type, op->parts, op->part_count);
-        return;
-    }
-    struct blob *body = api_op_body(op);
-    http_reply(exchange, op->status, type, headers, n, body);
-    blob_unref(body);
-}
-
 // ---- Calls under way ----
-static void link_call(struct apiserver_http *front, struct front_call *call) {
-    call->front = front;
+static void link_call(struct front_call *call) {
+    struct apiserver_http *front = call->front;
     call->next = front->calls;
     call->link = &front->calls;
     if (front->calls) {
@@ -107,125 +53,268 @@ static void link_call(struct apiserver_http *front, struct front_call *call) {
 }
 
 void front_call_detach(struct front_call *call) {
-    if (call->front) {
+    struct apiserver_http *front = call->front;
+    if (call->counted) {
+        *(call->writing ? &front->writing : &front->reading) -= 1;
+        call->counted = false;
+    }
+    if (call->link) {
         *call->link = call->next;
         if (call->next) {
             call->next->link = call->link;
         }
-        call->front = NULL;
+        call->link = NULL;
     }
+    call->front = NULL;
 }
 
 static void finish(struct api_op *op) {
     struct front_call *call = op->ctx;
-    if (call->exchange) {
+    bool open = call->front != NULL; // else the front end was closed before its server
+    if (call->exchange && open) {
         if (op->cancelled) {
-            struct api_error error = {0};
-            api_error_set(&error, op->arena, 503, "ServiceUnavailable",
+            api_error_set(&op->error, op->arena, 503, "ServiceUnavailable",
                           "the server is shutting down");
-            error.retry_after_seconds = 1;
-            front_reply_error(call->exchange, &error);
+            op->error.retry_after_seconds = 1;
+            front_reply_error(call);
         } else {
-            reply_op(op, call->exchange);
+            front_reply(call);
         }
+    } else if (call->exchange) {
+        http_reply(call->exchange, 503, STR("application/json"), NULL, 0, NULL);
     }
-    front_call_detach(call);
-    free(call);
+    if (open) {
+        front_call_detach(call);
+    }
     api_op_destroy(op);
 }
 
 static void client_left(void *ctx) {
-    struct front_call *call = ctx;
-    call->exchange = NULL; // what was changed stays changed
-    api_op_cancel(call->op);
+    ((struct front_call *)ctx)->exchange = NULL; // what was changed stays changed
 }
 
-static void run_op(struct apiserver_http *front, struct http_exchange *exchange,
-                   struct api_op *op) {
-    struct front_call *call = NEW(struct front_call);
-    call->exchange = exchange;
-    call->op = op;
-    link_call(front, call);
-    op->ctx = call;
-    http_exchange_on_abort(exchange, client_left, call);
-    api_op_run(op);
+static void fail(struct front_call *call) {
+    front_reply_error(call);
+    api_op_destroy(call->op);
 }
 
-// ---- Requests ----
-static bool serve_simple(struct apiserver_http *front, struct http_exchange *exchange) {
-    const struct http_request *request = http_exchange_request(exchange);
-    struct str path = request->path;
-    if (!str_eq(path, STR("/healthz")) && !str_eq(path, STR("/livez")) &&
-        !str_eq(path, STR("/readyz"))) {
+// ---- What is not a resource ----
+static bool is_get(const struct http_request *request) {
+    return str_eq(request->method, STR("GET")) || str_eq(request->method, STR("HEAD"));
+}
+
+static void reply_text(struct front_call *call, int status, struct str text) {
+    struct blob *body = blob_create(text);
+    front_reply_blob(call, status, STR("text/plain; charset=utf-8"), body);
+    blob_unref(body);
+}
+
+static bool serve_health(struct front_call *call, const struct http_request *request) {
+    static const char *const paths[] = {"/healthz", "/livez", "/readyz"};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        struct str path = str_from(paths[i]);
+        struct str rest = str_skip(request->path, path.n);
+        if (!str_starts(request->path, path) ||
+            (rest.n && !str_eq(rest, STR("/")) && !str_eq(rest, STR("/ping")))) {
+            continue;
+        }
+        bool ready = apiserver_is_ready(call->front->server) || i == 1;
+        bool verbose =
+            str_eq(request->query, STR("verbose")) || str_starts(request->query, STR("verbose="));
+        struct str text = ready ? STR("ok") : STR("not ready");
+        if (verbose) {
+            text = arena_printf(call->op->arena, "[+]ping ok\n[%c]store %s\n%s check %s\n",
+                                ready ? '+' : '-', ready ? "ok" : "failed", paths[i] + 1,
+                                ready ? "passed" : "failed");
+        }
+        reply_text(call, ready ? 200 : 503, text);
+        return true;
+    }
+    return false;
+}
+
+static bool serve_issuer(struct front_call *call, const struct http_request *request) {
+    struct apiserver *server = call->front->server;
+    struct arena *arena = call->op->arena;
+    bool keys = str_eq(request->path, STR("/openid/v1/jwks"));
+    if (!server->accounts ||
+        (!keys && !str_eq(request->path, STR("/.well-known/openid-configuration")))) {
         return false;
     }
-    bool ready = apiserver_is_ready(front->server) || str_eq(path, STR("/livez"));
-    http_reply_text(exchange, ready ? 200 : 503, STR("text/plain; charset=utf-8"),
-                    ready ? STR("ok") : STR("not ready"));
+    const struct sign_key *key = api_accounts_key(server->accounts);
+    struct str text;
+    call->cache = STR("public, max-age=3600");
+    if (keys) {
+        struct doc_value set = jwt_key_set(key, arena);
+        text = doc_to_json(arena, &set);
+    } else {
+        struct str issuer = api_accounts_issuer(server->accounts);
+        struct str host = http_exchange_header(call->exchange, STR("Host"));
+        struct doc_value uri =
+            doc_make_str(arena_printf(arena, "https://%.*s/openid/v1/jwks", STR_ARG(host)));
+        struct doc_value name = doc_make_str(issuer);
+        text = arena_printf(arena,
+                            "{\"issuer\":%.*s,\"jwks_uri\":%.*s,\"response_types_supported\":"
+                            "[\"id_token\"],\"subject_types_supported\":[\"public\"],"
+                            "\"id_token_signing_alg_values_supported\":[\"%s\"]}",
+                            STR_ARG(doc_to_json(arena, &name)), STR_ARG(doc_to_json(arena, &uri)),
+                            sign_key_algorithm(key));
+    }
+    struct blob *body = blob_create(text);
+    front_reply_blob(call, 200, keys ? STR("application/jwk-set+json") : STR("application/json"),
+                     body);
+    blob_unref(body);
     return true;
 }
 
-static const struct api_user *find_user(struct apiserver_http *front,
-                                        struct http_exchange *exchange) {
-    const struct http_request *request = http_exchange_request(exchange);
-    if (request->client_cert_name.n) {
-        static const struct str groups[] = {STR_INIT("system:authenticated")};
-        front->cert_user = (struct api_user){
-            .name = request->client_cert_name, .groups = groups, .group_count = 1};
-        return &front->cert_user;
+static struct str path_verb(struct arena *arena, struct str method) {
+    char *verb = arena_cstr(arena, method);
+    for (size_t i = 0; i < method.n; i++) {
+        verb[i] = verb[i] >= 'A' && verb[i] <= 'Z' ? (char)(verb[i] + 32) : verb[i];
     }
-    return api_tokens_find(front->tokens, http_exchange_header(exchange, STR("Authorization")));
+    return (struct str){verb, method.n};
 }
 
-static void refuse(struct http_exchange *exchange) {
-    AUTO(arena_destroy) struct arena *arena = arena_create();
-    struct api_error error = {0};
-    api_error_set(&error, arena, 401, "Unauthorized", "Unauthorized");
-    reply_error(exchange, arena, &error);
+// Without RBAC what is not public is for those who are somebody.
+static bool check_somebody(struct front_call *call, bool open_to_all) {
+    bool nobody = authz_has_group(&call->op->user, STR("system:unauthenticated"));
+    if (call->front->server->authz || open_to_all || !nobody) {
+        return true;
+    }
+    return api_error_set(&call->op->error, call->op->arena, 401, "Unauthorized", "Unauthorized");
 }
 
-static bool parse(struct http_exchange *exchange, struct api_op *op) {
-    const struct http_request *request = http_exchange_request(exchange);
-    if (!api_request_parse(op->arena, request->method, request->path, request->query, &op->request,
-                           &op->error) ||
-        !api_request_accept(op->arena, http_exchange_header(exchange, STR("Accept")), &op->request,
-                            &op->error)) {
+static void serve_path(struct front_call *call) {
+    const struct http_request *request = http_exchange_request(call->exchange);
+    struct api_op *op = call->op;
+    struct api_error problem = op->error; // why it is not a resource's
+    bool open_to_all =
+        str_eq(request->path, STR("/version")) || str_starts(request->path, STR("/healthz")) ||
+        str_starts(request->path, STR("/livez")) || str_starts(request->path, STR("/readyz"));
+    op->error = (struct api_error){0};
+    call->allowed =
+        check_somebody(call, open_to_all) &&
+        api_authz_check_path(call->front->server, &op->user, path_verb(op->arena, request->method),
+                             request->path, op->arena, &op->error);
+    if (!call->allowed) {
+        fail(call);
+        return;
+    }
+    if (is_get(request) && (serve_health(call, request) || serve_issuer(call, request) ||
+                            front_serve_discovery(call))) {
+        api_op_destroy(op);
+        return;
+    }
+    if (problem.status && problem.status != 404) {
+        op->error = problem;
+        fail(call);
+        return;
+    }
+    http_exchange_add_header(call->exchange,
+                             (struct http_header){STR("X-Content-Type-Options"), STR("nosniff")});
+    reply_text(call, 404, STR("404 page not found\n"));
+    api_op_destroy(op);
+}
+
+// ---- Resources ----
+static bool parse_headers(struct front_call *call) {
+    struct api_op *op = call->op;
+    const struct http_request *request = http_exchange_request(call->exchange);
+    if (!api_request_accept(op->arena, http_exchange_header(call->exchange, STR("Accept")),
+                            &op->request, &op->error)) {
         return false;
     }
     op->request.body = request->body;
     bool has_body = op->request.verb == API_VERB_CREATE || op->request.verb == API_VERB_UPDATE ||
                     op->request.verb == API_VERB_PATCH || request->body.n > 0;
-    return !has_body ||
-           api_request_content_type(op->arena, http_exchange_header(exchange, STR("Content-Type")),
-                                    &op->request, &op->error);
+    return !has_body || api_request_content_type(
+                            op->arena, http_exchange_header(call->exchange, STR("Content-Type")),
+                            &op->request, &op->error);
+}
+
+static bool has_room(struct front_call *call) {
+    struct apiserver_http *front = call->front;
+    enum api_verb verb = call->op->request.verb;
+    call->writing = verb != API_VERB_GET && verb != API_VERB_LIST && verb != API_VERB_WATCH;
+    size_t *count = call->writing ? &front->writing : &front->reading;
+    if (*count >= (size_t)(call->writing ? FRONT_WRITING : FRONT_READING) ||
+        http_exchange_server_backlog(call->exchange) > FRONT_BACKLOG) {
+        api_error_set(&call->op->error, call->op->arena, 429, "TooManyRequests",
+                      "Too many requests, please try again later.");
+        call->op->error.retry_after_seconds = 1;
+        return false;
+    }
+    call->counted = true;
+    ++*count;
+    return true;
+}
+
+static void serve_resource(struct front_call *call) {
+    struct api_op *op = call->op;
+    bool watch = op->request.verb == API_VERB_WATCH;
+    if (!check_somebody(call, false) || !has_room(call)) {
+        fail(call);
+        return;
+    }
+    link_call(call);
+    bool parsed = parse_headers(call);
+    // Operations ask for themselves; what does not become one asks here, before it is told what is wrong with it.
+    struct api_error problem = op->error;
+    call->allowed = true;
+    bool known = api_kind_find(op->server, &op->request.gvr) != NULL;
+    if (!parsed || watch || !known) {
+        op->error = (struct api_error){0};
+        call->allowed = api_authz_check(op);
+        op->error = call->allowed ? problem : op->error;
+    }
+    if (!parsed || !call->allowed) {
+        api_op_fill_error(op);
+        finish(op);
+    } else if (!known && front_serve_unknown(call)) {
+        front_call_detach(call);
+        api_op_destroy(op);
+    } else if (watch) {
+        front_watch_start(call);
+    } else {
+        http_exchange_on_abort(call->exchange, client_left, call);
+        api_op_run(op);
+    }
 }
 
 void apiserver_http_handle(void *ctx, struct http_exchange *exchange) {
     struct apiserver_http *front = ctx;
-    if (serve_simple(front, exchange)) {
-        return;
-    }
-    bool is_version = str_eq(http_exchange_request(exchange)->path, STR("/version"));
-    const struct api_user *user = find_user(front, exchange);
-    if (!user && !is_version) {
-        refuse(exchange);
-        return;
-    }
-    if (front_serve_discovery(front, exchange) || front_serve_unknown(front, exchange)) {
-        return;
-    }
+    const struct http_request *request = http_exchange_request(exchange);
     struct api_op *op = api_op_create(front->server, finish);
-    op->user = user ? *user : (struct api_user){0};
+    struct front_call *call = ARENA_NEW(op->arena, struct front_call);
+    *call = (struct front_call){.front = front, .exchange = exchange, .op = op};
+    call->received = loop_wall(front->server->loop);
+    op->ctx = call;
     op->authorize = true;
-    op->user_agent = http_exchange_header(exchange, STR("User-Agent"));
-    if (!parse(exchange, op)) {
-        reply_error(exchange, op->arena, &op->error);
-        api_op_destroy(op);
+    front_headers(call);
+    bool parsed = api_request_parse(op->arena, request->method, request->path, request->query,
+                                    &op->request, &op->error);
+    struct api_error problem = op->error;
+    op->error = (struct api_error){0};
+    call->is_resource = op->request.gvr.resource.n > 0;
+    if (!front_authenticate(call) || !front_impersonate(call)) {
+        fail(call);
         return;
     }
-    if (op->request.verb == API_VERB_WATCH) {
-        front_watch_start(front, exchange, op);
+    if (request->body_cut) {
+        api_error_set(&op->error, op->arena, 413, "RequestEntityTooLarge",
+                      "Request entity too large: limit is %d", LIMIT_HTTP_BODY);
+        fail(call);
         return;
     }
-    run_op(front, exchange, op);
+    op->user_agent = arena_dup(op->arena, http_exchange_header(exchange, STR("User-Agent")));
+    if (!call->is_resource) {
+        op->error = problem;
+        serve_path(call);
+    } else if (!parsed) {
+        call->allowed = check_somebody(call, false) && api_authz_check(op);
+        op->error = call->allowed ? problem : op->error;
+        fail(call);
+    } else {
+        serve_resource(call);
+    }
 }

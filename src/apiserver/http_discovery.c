@@ -32,41 +32,38 @@ static bool knows(struct http_exchange *exchange, struct str etag) {
     return false;
 }
 
-static void reply_text(struct http_exchange *exchange, const struct api_text *text) {
-    struct http_header headers[4] = {{STR("Vary"), STR("Accept")}};
-    size_t n = 1;
+static void reply_text(struct front_call *call, const struct api_text *text) {
+    http_exchange_add_header(call->exchange, (struct http_header){STR("Vary"), STR("Accept")});
     if (text->etag.n) {
-        headers[n++] = (struct http_header){STR("Etag"), text->etag};
+        http_exchange_add_header(call->exchange, (struct http_header){STR("Etag"), text->etag});
     }
-    headers[n++] = (struct http_header){STR("Cache-Control"),
-                                        text->immutable ? STR("public, immutable, max-age=31536000")
-                                                        : STR("no-cache, private")};
+    if (text->immutable) {
+        call->cache = STR("public, immutable, max-age=31536000");
+    }
     if (text->location.n) {
-        headers[n++] = (struct http_header){STR("Location"), text->location};
-        http_reply(exchange, 301, text->content_type, headers, n, NULL);
-    } else if (knows(exchange, text->etag)) {
-        http_reply(exchange, 304, (struct str){NULL, 0}, headers, n, NULL);
+        http_exchange_add_header(call->exchange,
+                                 (struct http_header){STR("Location"), text->location});
+        front_reply_blob(call, 301, text->content_type, NULL);
+    } else if (knows(call->exchange, text->etag)) {
+        front_reply_blob(call, 304, (struct str){NULL, 0}, NULL);
     } else {
-        http_reply(exchange, 200, text->content_type, headers, n, text->body);
+        front_reply_blob(call, 200, text->content_type, text->body);
     }
 }
 
-bool front_serve_discovery(struct apiserver_http *front, struct http_exchange *exchange) {
-    const struct http_request *request = http_exchange_request(exchange);
-    if (!str_eq(request->method, STR("GET")) && !str_eq(request->method, STR("HEAD"))) {
-        return false;
-    }
-    AUTO(arena_destroy) struct arena *arena = arena_create();
+bool front_serve_discovery(struct front_call *call) {
+    struct apiserver_http *front = call->front;
+    const struct http_request *request = http_exchange_request(call->exchange);
     struct api_text text = {0};
-    struct str accept = http_exchange_header(exchange, STR("Accept"));
-    if (!api_discovery_page(front->server->kinds, request->path, request->query, accept, arena,
-                            &text)) {
+    struct str accept = http_exchange_header(call->exchange, STR("Accept"));
+    if (!api_discovery_page(front->server->kinds, request->path, request->query, accept,
+                            call->op->arena, &text)) {
         return false;
     }
     if (text.etag.n) {
         forget_later(front);
     }
-    reply_text(exchange, &text);
+    reply_text(call, &text);
     blob_unref(text.body);
     return true;
 }
@@ -99,12 +96,16 @@ static bool is_api_path(const struct api_kinds *kinds, struct str path) {
     return false;
 }
 
-bool front_serve_unknown(struct apiserver_http *front, struct http_exchange *exchange) {
-    const struct http_request *request = http_exchange_request(exchange);
-    if (is_api_path(front->server->kinds, request->path)) {
+bool front_serve_unknown(struct front_call *call) {
+    const struct http_request *request = http_exchange_request(call->exchange);
+    if (is_api_path(call->front->server->kinds, request->path)) {
         return false;
     }
-    http_reply_text(exchange, 404, STR("text/plain; charset=utf-8"), STR("404 page not found\n"));
+    http_exchange_add_header(call->exchange,
+                             (struct http_header){STR("X-Content-Type-Options"), STR("nosniff")});
+    struct blob *body = blob_create(STR("404 page not found\n"));
+    front_reply_blob(call, 404, STR("text/plain; charset=utf-8"), body);
+    blob_unref(body);
     return true;
 }
 

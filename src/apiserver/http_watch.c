@@ -13,6 +13,7 @@ struct front_watch {
     struct kube_gvr gvr;
     struct str include;
     struct arena *arena;
+    struct audit_info *audit; // NULL: no audit log
 };
 
 static const char *event_name(enum kube_event type) {
@@ -86,6 +87,10 @@ static void on_event(void *ctx, enum kube_event type, struct blob *object,
 }
 
 static void release(struct front_watch *watch) {
+    if (watch->audit && watch->front->audit) {
+        struct audit_outcome outcome = {.stage = "ResponseComplete", .code = 200};
+        audit_log_add(watch->front->audit, watch->audit, &outcome);
+    }
     *watch->link = watch->next;
     if (watch->next) {
         watch->next->link = watch->link;
@@ -116,8 +121,23 @@ static void client_left(void *ctx) {
     release(watch);
 }
 
-void front_watch_start(struct apiserver_http *front, struct http_exchange *exchange,
-                       struct api_op *op) {
+static bool start(struct front_call *call, struct front_watch *watch) {
+    struct api_op *op = call->op;
+    struct api_watch_sink sink = {
+        .on_event = on_event, .on_end = on_end, .backlog = backlog, .ctx = watch};
+    const char *problem = api_request_match_problem(&op->request);
+    if (problem) {
+        return api_error_set(&op->error, op->arena, 422, "Invalid",
+                             "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: %s",
+                             problem);
+    }
+    watch->id = api_watch_start(call->front->server, op->arena, &op->request, &sink, &op->error);
+    return watch->id != 0;
+}
+
+void front_watch_start(struct front_call *call) {
+    struct apiserver_http *front = call->front;
+    struct api_op *op = call->op;
     struct arena *arena = arena_create();
     struct front_watch *watch = ARENA_NEW(arena, struct front_watch);
     watch->arena = arena;
@@ -127,23 +147,17 @@ void front_watch_start(struct apiserver_http *front, struct http_exchange *excha
     watch->gvr.group = arena_dup(arena, op->request.gvr.group);
     watch->gvr.version = arena_dup(arena, op->request.gvr.version);
     watch->gvr.resource = arena_dup(arena, op->request.gvr.resource);
-    struct api_watch_sink sink = {
-        .on_event = on_event, .on_end = on_end, .backlog = backlog, .ctx = watch};
-    const char *problem = api_request_match_problem(&op->request);
-    if (problem) {
-        api_error_set(&op->error, op->arena, 422, "Invalid",
-                      "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: %s", problem);
-        front_reply_error(exchange, &op->error);
+    if (!start(call, watch)) {
         arena_destroy(arena);
-        api_op_destroy(op);
+        api_op_fill_error(op);
+        op->finish(op);
         return;
     }
-    watch->id = api_watch_start(front->server, op->arena, &op->request, &sink, &op->error);
-    if (!watch->id) {
-        front_reply_error(exchange, &op->error);
-        arena_destroy(arena);
-        api_op_destroy(op);
-        return;
+    if (front->audit) {
+        struct audit_info info;
+        front_audit_info(call, op->arena, &info);
+        watch->audit = audit_info_copy(arena, &info);
+        front_audit(call, "ResponseStarted", 200, NULL);
     }
     watch->next = front->watches;
     watch->link = &front->watches;
@@ -151,7 +165,10 @@ void front_watch_start(struct apiserver_http *front, struct http_exchange *excha
         front->watches->link = &watch->next;
     }
     front->watches = watch;
-    watch->stream = http_stream_start(exchange, 200, STR("application/json"), client_left, watch);
+    front_cache_header(call);
+    watch->stream =
+        http_stream_start(call->exchange, 200, STR("application/json"), client_left, watch);
+    front_call_detach(call);
     api_op_destroy(op);
 }
 

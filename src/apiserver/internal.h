@@ -153,10 +153,6 @@ void api_pages_forget(struct api_pages *pages);
 // The same without its headers.
 bool api_discovery_get(const struct api_kinds *kinds, struct str path, struct str accept,
                        struct arena *arena, struct str *content_type, struct buf *out);
-// Answers kinds with no_store (SelfSubjectAccessReview, TokenReview, ...): everything is allowed to authenticated users for now.
-bool api_virtual_create(struct arena *arena, const struct api_kind *kind,
-                        const struct api_user *user, const struct doc_value *object,
-                        struct doc_value *out, struct api_error *error);
 
 // ---- Controllers of the simulated cluster (workloads/, gc.c, namespace.c): made by apiserver_create, clients of the public calls ----
 // The registry of the running server, so that the garbage collector can find the resource of an ownerReference and the

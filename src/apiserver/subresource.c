@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sub-resources that are not the object itself: scale, finalize of namespaces, eviction and binding of pods.
 // "status" goes the way of the object's own verbs.
-#include "apiserver/core.h"
+#include "apiserver/auth_account.h"
 
 static bool unknown(struct api_op *op) {
     return api_error_set(&op->error, op->arena, 404, "NotFound",
@@ -213,6 +213,9 @@ bool api_subresource(struct api_op *op, bool *handled) {
         if (str_eq(name, STR("binding"))) {
             return serve_binding(op);
         }
+    }
+    if (core && str_eq(op->kind->plural, STR("serviceaccounts")) && str_eq(name, STR("token"))) {
+        return api_token_request(op);
     }
     return unknown(op);
 }

@@ -19,7 +19,9 @@ struct up {
     struct serve serve;
     struct arena *arena;
     struct str dir, listen, token_file;
-    int64_t nodes;
+    struct str client_ca_file, account_key_file, account_issuer, audit_log;
+    struct str client_ca, account_key; // PEM
+    int64_t nodes, audit_size, audit_files;
     struct str tokens; // the CSV text
     struct str token;  // what the kubeconfig carries
     struct cert_pair ca, cert;
@@ -96,6 +98,28 @@ static bool load_ca(struct up *up, struct err *err) {
            write_file(up, "ca.key", up->ca.key, err) && write_file(up, "ca.crt", up->ca.cert, err);
 }
 
+// Certificates of users are signed by our own authority, or by another one.
+static bool load_client_ca(struct up *up, struct err *err) {
+    up->client_ca = up->ca.cert;
+    return !up->client_ca_file.n ||
+           ((cli_read_file(up->client_ca_file.p, MIB, up->arena, &up->client_ca, err) &&
+             cert_check_pem(up->client_ca, err)) ||
+            err_wrap(err, "--client-ca-file"));
+}
+
+// The key that signs the tokens of service accounts: whoever has it may be any of them.
+static bool load_account_key(struct up *up, struct err *err) {
+    if (up->account_key_file.n) {
+        return cli_read_file(up->account_key_file.p, MIB, up->arena, &up->account_key, err) ||
+               err_wrap(err, "--service-account-key-file");
+    }
+    if (access(path_in(up, "sa.key"), F_OK) == 0) {
+        return read_file(up, "sa.key", &up->account_key, err);
+    }
+    return sign_key_generate(up->arena, &up->account_key, err) &&
+           write_file(up, "sa.key", up->account_key, err);
+}
+
 static struct str host_of(struct str listen) {
     size_t colon = str_rfind_char(listen, ':');
     struct str host = str_first(listen, colon == STR_NPOS ? listen.n : colon);
@@ -157,7 +181,7 @@ static void ready(void *ctx) {
 static bool start_server(struct up *up, struct err *err) {
     struct serve *serve = &up->serve;
     up->store = store_open_sqlite(serve->loop, path_in(up, ""), err);
-    if (!up->store) {
+    if (!up->store || !load_ca(up, err) || !load_client_ca(up, err) || !load_account_key(up, err)) {
         return false;
     }
     up->calls = apiserver_calls_create(serve->loop);
@@ -165,20 +189,30 @@ static bool start_server(struct up *up, struct err *err) {
                                         .store = up->store,
                                         .metrics = serve->metrics,
                                         .calls = up->calls,
-                                        .nodes = (unsigned)up->nodes};
+                                        .nodes = (unsigned)up->nodes,
+                                        .rbac = true,
+                                        .root_ca = up->ca.cert,
+                                        .account_key = up->account_key,
+                                        .account_issuer = up->account_issuer};
     up->server = apiserver_create(&options, err);
     if (!up->server || !load_tokens(up, err)) {
         return false;
     }
     up->front = apiserver_http_create(up->server, up->tokens, err);
-    if (!up->front || !load_ca(up, err) || !make_cert(up, err)) {
+    if (!up->front || !make_cert(up, err)) {
         return false;
+    }
+    if (up->audit_log.n && !apiserver_http_audit(up->front, up->audit_log.p, up->audit_size * MIB,
+                                                 (unsigned)up->audit_files, err)) {
+        return err_wrap(err, "--audit-log");
     }
     struct http_server_options listener = {.listen = up->listen,
                                            .cert = up->cert.cert,
                                            .key = up->cert.key,
                                            .handle = apiserver_http_handle,
                                            .ctx = up->front,
+                                           .client_ca = up->client_ca,
+                                           .handles_cut_bodies = true,
                                            .idle_timeout_ns = 120 * NS_PER_SECOND};
     up->listener = http_server_start(serve->loop, &listener, err);
     if (!up->listener) {
@@ -211,7 +245,11 @@ static void finish(struct up *up) {
 }
 
 static int run(struct cli *cli, int argc, char **argv) {
-    struct up up = {.arena = cli->arena, .listen = STR("127.0.0.1:6443"), .nodes = 1};
+    struct up up = {.arena = cli->arena,
+                    .listen = STR("127.0.0.1:6443"),
+                    .nodes = 1,
+                    .audit_size = 100,
+                    .audit_files = 5};
     struct serve_settings settings;
     serve_defaults(&settings);
     settings.local_repos = true; // a laptop, an edge box: the repositories are often beside it
@@ -223,6 +261,20 @@ static int run(struct cli *cli, int argc, char **argv) {
          "Where the Kubernetes API is served over TLS (default 127.0.0.1:6443)."},
         {"token-auth-file", 0, CLI_TEXT, &up.token_file, "FILE",
          "Lines of token,user,uid,\"groups\"; without it one token is made at the first start."},
+        {"client-ca-file", 0, CLI_TEXT, &up.client_ca_file, "FILE",
+         "PEM of the authority that signs client certificates: CN is the user, O its groups "
+         "(default DIR/ca.crt)."},
+        {"service-account-key-file", 0, CLI_TEXT, &up.account_key_file, "FILE",
+         "PEM of the private key (RSA or EC P-256) that signs tokens of service accounts "
+         "(default DIR/sa.key, made at the first start)."},
+        {"service-account-issuer", 0, CLI_TEXT, &up.account_issuer, "URL",
+         "Issuer of those tokens (default https://kubernetes.default.svc)."},
+        {"audit-log", 0, CLI_TEXT, &up.audit_log, "FILE",
+         "Write a line of JSON (audit.k8s.io/v1, Metadata) to FILE for each request."},
+        {"audit-log-max-size", 0, CLI_NUMBER, &up.audit_size, "MIB",
+         "Rename FILE to FILE.1 and so on when it is larger (default 100)."},
+        {"audit-log-max-files", 0, CLI_NUMBER, &up.audit_files, "N",
+         "Renamed files that are kept (default 5)."},
         {"nodes", 0, CLI_NUMBER, &up.nodes, "N",
          "Simulated nodes; with 0 pods stay Pending (default 1)."},
         {"allow-local-repos", 0, CLI_FLAG, &settings.local_repos, NULL,
@@ -239,6 +291,11 @@ static int run(struct cli *cli, int argc, char **argv) {
     }
     if (up.nodes < 0 || up.nodes > 1000) {
         return cli_fail(cli, EXIT_USAGE, "--nodes takes 0 to 1000");
+    }
+    if (up.audit_size < 1 || up.audit_size > 100000 || up.audit_files < 0 ||
+        up.audit_files > 1000) {
+        return cli_fail(cli, EXIT_USAGE,
+                        "--audit-log-max-size takes 1 to 100000, --audit-log-max-files 0 to 1000");
     }
     struct err err = {0};
     up.dir = cli_data_dir(cli->arena, data);
