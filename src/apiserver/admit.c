@@ -8,7 +8,7 @@
 
 static const struct admit_rule *find_rule(const struct api_kind *kind) {
     static const struct admit_rule *const lists[] = {admit_core, admit_workloads, admit_network,
-                                                     admit_policy};
+                                                     admit_policy, admit_control};
     for (size_t l = 0; l < ARRAY_LEN(lists) && !kind->custom; l++) {
         for (const struct admit_rule *rule = lists[l]; rule->kind; rule++) {
             if (str_eq_c(kind->kind, rule->kind) && str_eq_c(kind->group, rule->group)) {

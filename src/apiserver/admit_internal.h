@@ -87,7 +87,8 @@ struct admit_rule {
                          const struct doc_value *old);
 };
 // Lists end with an entry without a kind.
-extern const struct admit_rule admit_core[], admit_workloads[], admit_network[], admit_policy[];
+extern const struct admit_rule admit_core[], admit_workloads[], admit_network[], admit_policy[],
+    admit_control[];
 
 void admit_pod_spec_fill(struct arena *arena, struct doc_value *spec);
 void admit_template_fill(struct arena *arena, struct doc_value *template);

@@ -338,11 +338,6 @@ static void fill_mutating(struct admit *a, struct doc_value *object) {
     admit_default_each(a->arena, object, "webhooks", fill_mutating_webhook);
 }
 
-static void fill_api_service(struct admit *a, struct doc_value *object) {
-    admit_default_in(a->arena, object, "spec", fill_webhook_client);
-    admit_default_object(a->arena, object, "status");
-}
-
 const struct admit_rule admit_policy[] = {
     {RBAC_GROUP, "Role", NULL, check_role, NULL},
     {RBAC_GROUP, "ClusterRole", NULL, check_role, NULL},
@@ -356,7 +351,6 @@ const struct admit_rule admit_policy[] = {
     {"scheduling.k8s.io", "PriorityClass", fill_priority, NULL, update_priority},
     {"admissionregistration.k8s.io", "ValidatingWebhookConfiguration", fill_validating, NULL, NULL},
     {"admissionregistration.k8s.io", "MutatingWebhookConfiguration", fill_mutating, NULL, NULL},
-    {"apiregistration.k8s.io", "APIService", fill_api_service, NULL, NULL},
     {"apiextensions.k8s.io", "CustomResourceDefinition", admit_crd_fill, admit_crd_check,
      admit_crd_update},
     {NULL, NULL, NULL, NULL, NULL},

@@ -256,7 +256,12 @@ static struct doc_value body_parameter(struct openapi *o, const struct operation
 static struct doc_value request_body(struct openapi *o, const struct item *item,
                                      const struct operation *op) {
     struct doc_object out = doc_object_start(o->scratch);
-    doc_object_set_c(&out, "content", content(o, op->patch ? patch_types(item) : "*/*", op->body));
+    doc_object_set_c(&out, "content",
+                     content(o,
+                             op->patch            ? patch_types(item)
+                             : item->kind->custom ? "application/json application/yaml"
+                                                  : "*/*",
+                             op->body));
     if (!op->body_optional) {
         doc_object_set_c(&out, "required", doc_make_bool(true));
     }
@@ -332,7 +337,7 @@ static struct operation *add(struct item *item, const char *method, const char *
 }
 
 static void add_get(struct item *item, struct doc_value result) {
-    add(item, "get", "read", "200", 0)->result = result;
+    add(item, "get", "read", "200", item->kind->custom ? BIT(P_VERSION) : 0)->result = result;
 }
 
 static void add_put(struct item *item, struct doc_value object) {
@@ -460,7 +465,9 @@ static void part_path(struct openapi *o, const struct api_kind *kind, const stru
     struct api_kind body = {.group = part->own ? kind->group : part->group,
                             .version = part->own ? kind->version : part->version,
                             .kind = part->kind};
-    item.gvk = openapi_gvk(o, &body);
+    if (!kind->custom) {
+        item.gvk = openapi_gvk(o, &body);
+    }
     if (str_ends(part->kind, STR("Options"))) {
         connect_path(o, &item, part, path, add_path, ctx);
         return;
