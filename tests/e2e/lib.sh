@@ -67,7 +67,8 @@ start_skiff() {
     else
         export KUBECONFIG="$work/data/kubeconfig"
         rm -f "$KUBECONFIG"
-        "$SKIFF" up --data "$work/data" --listen 127.0.0.1:0 --api-listen "127.0.0.1:${API_PORT:-0}" >>"$work/skiff.log" 2>&1 &
+        # shellcheck disable=SC2086
+        "$SKIFF" up --data "$work/data" --listen "${SKIFF_UP_LISTEN:-127.0.0.1:0}" --api-listen "127.0.0.1:${API_PORT:-0}" ${SKIFF_UP_FLAGS:-} >>"$work/skiff.log" 2>&1 &
         skiff_pid=$!
         tries=0
         until [ -s "$KUBECONFIG" ]; do
