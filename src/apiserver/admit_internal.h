@@ -46,6 +46,12 @@ void admit_check_dns_subdomain(struct admit *a, struct str path, const struct do
 void admit_problem_unsupported_text(struct admit *a, struct str path, struct str text,
                                     const char *supported);
 void admit_problem_duplicate_text(struct admit *a, struct str path, struct str text);
+void admit_check_port_name(struct admit *a, struct str path, const struct doc_value *value);
+void admit_check_ip(struct admit *a, struct str path, const struct doc_value *value);
+bool admit_check_cidr(struct admit *a, struct str path, const struct doc_value *value);
+void admit_check_count_or_percent(struct admit *a, struct str path, const struct doc_value *value,
+                                  bool part);
+void admit_check_label_key(struct admit *a, struct str path, struct str key);
 void admit_check_labels(struct admit *a, struct str path, const struct doc_value *labels);
 void admit_check_quantity(struct admit *a, struct str path, const struct doc_value *value);
 void admit_check_label_selector(struct admit *a, struct str path, const struct doc_value *selector);
@@ -92,6 +98,7 @@ extern const struct admit_rule admit_core[], admit_workloads[], admit_network[],
 
 void admit_pod_spec_fill(struct arena *arena, struct doc_value *spec);
 void admit_template_fill(struct arena *arena, struct doc_value *template);
+void admit_pod_place_check(struct admit *a, struct str path, const struct doc_value *spec);
 void admit_pod_spec_check(struct admit *a, struct str path, const struct doc_value *spec);
 void admit_pod_fill(struct admit *a, struct doc_value *object);
 void admit_pod_check(struct admit *a, const struct doc_value *object);

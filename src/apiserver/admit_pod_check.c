@@ -56,6 +56,60 @@ static bool is_env_name(struct str s) {
     return true;
 }
 
+// What the downward API can tell of a pod.
+static bool is_pod_field(struct str path) {
+    static const char *const names[] = {"metadata.name",
+                                        "metadata.namespace",
+                                        "metadata.uid",
+                                        "metadata.labels",
+                                        "metadata.annotations",
+                                        "spec.nodeName",
+                                        "spec.serviceAccountName",
+                                        "status.hostIP",
+                                        "status.hostIPs",
+                                        "status.podIP",
+                                        "status.podIPs"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_eq_c(path, names[i])) {
+            return true;
+        }
+    }
+    return str_starts(path, STR("metadata.labels[")) ||
+           str_starts(path, STR("metadata.annotations["));
+}
+
+static void check_env_source(struct admit *a, struct str at, const struct doc_value *from) {
+    static const char *const keyed[] = {"configMapKeyRef", "secretKeyRef"};
+    const struct doc_value *field = doc_get(from, "fieldRef");
+    if (doc_is(field, DOC_OBJECT)) {
+        const struct doc_value *path = doc_get(field, "fieldPath");
+        struct str where = admit_path_of(a, "%.*s.fieldRef.fieldPath", STR_ARG(at));
+        if (doc_str(path).n == 0) {
+            admit_problem_required(a, where, "");
+        } else if (!is_pod_field(doc_str(path))) {
+            admit_problem_invalid(a, where, path,
+                                  "error converting fieldPath: field label not supported: %.*s",
+                                  STR_ARG(doc_str(path)));
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(keyed); i++) {
+        const struct doc_value *ref = doc_find(from, str_from(keyed[i]));
+        if (doc_is(ref, DOC_OBJECT) && doc_get_str(ref, "key").n == 0) {
+            admit_problem_required(a, admit_path_of(a, "%.*s.%s.key", STR_ARG(at), keyed[i]), "");
+        }
+    }
+}
+
+static void check_env_from(struct admit *a, struct str path, const struct doc_value *list) {
+    for (DOC_EACH_ITEM(list, item)) {
+        if (!doc_is(doc_get(item, "configMapRef"), DOC_OBJECT) &&
+            !doc_is(doc_get(item, "secretRef"), DOC_OBJECT)) {
+            admit_problem_invalid(a, under(a, path, "envFrom"), admit_text_value(a, ""),
+                                  "must specify one of: `configMapRef` or `secretRef`");
+        }
+    }
+}
+
 static void check_env(struct admit *a, struct str path, const struct doc_value *env) {
     for (size_t i = 0; i < doc_len(env); i++) {
         const struct doc_value *item = doc_at(env, i), *name = doc_get(item, "name");
@@ -73,6 +127,7 @@ static void check_env(struct admit *a, struct str path, const struct doc_value *
             admit_problem_invalid(a, under(a, at, "valueFrom"), admit_text_value(a, ""),
                                   "may not be specified when `value` is not empty");
         }
+        check_env_source(a, under(a, at, "valueFrom"), from);
         if (doc_is(from, DOC_OBJECT) && doc_len(from) == 0) {
             admit_problem_invalid(a, under(a, at, "valueFrom"), admit_text_value(a, ""),
                                   "must specify one of: `fieldRef`, `resourceFieldRef`, "
@@ -118,11 +173,35 @@ static void check_mounts(struct admit *a, struct str path, const struct doc_valu
     }
 }
 
+static void check_resource_name(struct admit *a, struct str path, struct str name) {
+    struct doc_value value = doc_make_str(name);
+    if (str_find_char(name, '/') != STR_NPOS) {
+        admit_check_label_key(a, path, name);
+        return;
+    }
+    if (str_eq(name, STR("cpu")) || str_eq(name, STR("memory")) ||
+        str_eq(name, STR("ephemeral-storage")) || str_starts(name, STR("hugepages-"))) {
+        return;
+    }
+    static const char *const standard[] = {"storage", "pods", "services", "secrets", "configmaps"};
+    bool known = false;
+    for (size_t i = 0; i < ARRAY_LEN(standard); i++) {
+        known = known || str_eq_c(name, standard[i]);
+    }
+    if (!known) {
+        admit_problem_invalid(a, path, &value,
+                              "must be a standard resource type or fully qualified");
+    }
+    admit_problem_invalid(a, path, &value, "must be a standard resource for containers");
+}
+
 static void check_resources(struct admit *a, struct str path, const struct doc_value *resources) {
     const struct doc_value *limits = doc_get(resources, "limits");
     const struct doc_value *requests = doc_get(resources, "requests");
     for (DOC_EACH_MEMBER(limits, i)) {
         struct str key = doc_key_at(limits, i);
+        check_resource_name(a, admit_path_of(a, "%.*s.limits[%.*s]", STR_ARG(path), STR_ARG(key)),
+                            key);
         admit_check_quantity(a, admit_path_of(a, "%.*s.limits[%.*s]", STR_ARG(path), STR_ARG(key)),
                              doc_value_at(limits, i));
     }
@@ -130,6 +209,8 @@ static void check_resources(struct admit *a, struct str path, const struct doc_v
         struct str key = doc_key_at(requests, i);
         const struct doc_value *request = doc_value_at(requests, i);
         const struct doc_value *limit = doc_find(limits, key);
+        check_resource_name(a, admit_path_of(a, "%.*s.requests[%.*s]", STR_ARG(path), STR_ARG(key)),
+                            key);
         admit_check_quantity(
             a, admit_path_of(a, "%.*s.requests[%.*s]", STR_ARG(path), STR_ARG(key)), request);
         int order;
@@ -156,9 +237,13 @@ static void check_probe(struct admit *a, struct str path, const struct doc_value
             struct str at = under(a, path, handlers[i]);
             if (++count > 1) {
                 admit_problem_forbidden(a, at, "may not specify more than 1 handler type");
+            } else if (i == 0) {
+                if (doc_len(doc_get(handler, "command")) == 0) {
+                    admit_problem_required(a, under(a, at, "command"), "");
+                }
             } else if (doc_get(handler, "port")) {
                 admit_check_port_or_name(a, under(a, at, "port"), doc_get(handler, "port"));
-            } else if (i > 0) {
+            } else {
                 admit_problem_invalid(a, under(a, at, "port"), &zero,
                                       "must be between 1 and 65535, inclusive");
             }
@@ -170,6 +255,10 @@ static void check_probe(struct admit *a, struct str path, const struct doc_value
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
         admit_check_not_negative(a, under(a, path, numbers[i]),
                                  doc_find(probe, str_from(numbers[i])));
+    }
+    const struct doc_value *successes = doc_get(probe, "successThreshold");
+    if (!str_ends(path, STR("readinessProbe")) && doc_int(successes, 1) > 1) {
+        admit_problem_invalid(a, under(a, path, "successThreshold"), successes, "must be 1");
     }
 }
 
@@ -185,6 +274,7 @@ static void check_container(struct admit *a, struct str path, const struct doc_v
     }
     check_container_ports(a, path, doc_get(container, "ports"));
     check_env(a, path, doc_get(container, "env"));
+    check_env_from(a, path, doc_get(container, "envFrom"));
     check_mounts(a, path, spec, doc_get(container, "volumeMounts"));
     for (size_t i = 0; i < ARRAY_LEN(probes); i++) {
         check_probe(a, under(a, path, probes[i]), doc_find(container, str_from(probes[i])));
@@ -193,7 +283,7 @@ static void check_container(struct admit *a, struct str path, const struct doc_v
                        "Always IfNotPresent Never");
     admit_check_choice(a, under(a, path, "terminationMessagePolicy"),
                        doc_get(container, "terminationMessagePolicy"),
-                       "FallbackToLogsOnError File");
+                       "File FallbackToLogsOnError");
     check_resources(a, under(a, path, "resources"), doc_get(container, "resources"));
 }
 
@@ -241,6 +331,17 @@ static void check_volume(struct admit *a, struct str at, const struct doc_value 
             break;
         }
     }
+    static const char *const named[][2] = {{"configMap", "name"},
+                                           {"secret", "secretName"},
+                                           {"persistentVolumeClaim", "claimName"},
+                                           {"hostPath", "path"}};
+    for (size_t i = 0; i < ARRAY_LEN(named); i++) {
+        const struct doc_value *source = doc_find(volume, str_from(named[i][0]));
+        if (doc_is(source, DOC_OBJECT) && doc_str(doc_find(source, str_from(named[i][1]))).n == 0) {
+            admit_problem_required(
+                a, admit_path_of(a, "%.*s.%s.%s", STR_ARG(at), named[i][0], named[i][1]), "");
+        }
+    }
     size_t sources = 0;
     for (DOC_EACH_MEMBER(volume, k)) {
         struct str source = doc_key_at(volume, k);
@@ -271,11 +372,12 @@ void admit_pod_spec_check(struct admit *a, struct str path, const struct doc_val
     }
     check_containers(a, path, "initContainers", spec);
     check_containers(a, path, "containers", spec);
+    admit_check_choice(a, under(a, path, "restartPolicy"), doc_get(spec, "restartPolicy"),
+                       "Always OnFailure Never");
     admit_check_choice(a, under(a, path, "dnsPolicy"), doc_get(spec, "dnsPolicy"),
-                       "ClusterFirst ClusterFirstWithHostNet Default None");
+                       "ClusterFirstWithHostNet ClusterFirst Default None");
     admit_check_labels(a, under(a, path, "nodeSelector"), doc_get(spec, "nodeSelector"));
-    admit_check_not_negative(a, under(a, path, "terminationGracePeriodSeconds"),
-                             doc_get(spec, "terminationGracePeriodSeconds"));
+    admit_pod_place_check(a, path, spec);
     const struct doc_value *account = doc_get(spec, "serviceAccountName");
     if (doc_str(account).n > 0) {
         admit_check_dns_subdomain(a, under(a, path, "serviceAccountName"), account);
@@ -289,8 +391,6 @@ void admit_pod_spec_check(struct admit *a, struct str path, const struct doc_val
 void admit_pod_check(struct admit *a, const struct doc_value *object) {
     const struct doc_value *spec = doc_get(object, "spec");
     admit_pod_spec_check(a, STR("spec"), spec);
-    admit_check_choice(a, STR("spec.restartPolicy"), doc_get(spec, "restartPolicy"),
-                       "Always Never OnFailure");
 }
 
 // A pod's spec without what may change while it lives.
@@ -324,6 +424,11 @@ void admit_pod_update(struct admit *a, const struct doc_value *object,
                       const struct doc_value *old) {
     const struct doc_value *spec = doc_get(object, "spec"), *before = doc_get(old, "spec");
     if (!doc_is(spec, DOC_OBJECT) || !doc_is(before, DOC_OBJECT) || doc_equal(spec, before)) {
+        return;
+    }
+    if (doc_len(doc_get(spec, "containers")) != doc_len(doc_get(before, "containers"))) {
+        admit_problem_forbidden(a, STR("spec.containers"),
+                                "pod updates may not add or remove containers");
         return;
     }
     struct doc_value now = fixed_part(a, spec), then = fixed_part(a, before);

@@ -4,6 +4,8 @@
 #include "base/limits.h"
 #include "base/text.h"
 
+#include <arpa/inet.h>
+
 // ---- Problems ----
 
 struct str admit_path_of(struct admit *a, const char *format, ...) {
@@ -142,24 +144,95 @@ void admit_check_port(struct admit *a, struct str path, const struct doc_value *
 }
 
 // IANA service name: lower-case letters, digits and single dashes, at most 15, one letter at least.
-static bool is_port_name(struct str s) {
-    bool letter = false;
+void admit_check_port_name(struct admit *a, struct str path, const struct doc_value *value) {
+    struct str s = doc_str(value);
+    bool letter = false, right = s.n > 0;
     for (size_t i = 0; i < s.n; i++) {
-        letter = letter || (s.p[i] >= 'a' && s.p[i] <= 'z');
-        if (s.p[i] == '-' && i > 0 && s.p[i - 1] == '-') {
-            return false;
-        }
+        char c = s.p[i];
+        letter = letter || (c >= 'a' && c <= 'z');
+        right = right && ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-');
     }
-    return s.n <= 15 && letter && name_is_dns_label(s);
+    if (s.n > 15) {
+        admit_problem_invalid(a, path, value, "must be no more than 15 characters");
+    }
+    if (!right) {
+        admit_problem_invalid(
+            a, path, value,
+            "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
+    }
+    if (!letter) {
+        admit_problem_invalid(a, path, value, "must contain at least one letter (a-z)");
+    }
+    if (str_has(s, STR("--"))) {
+        admit_problem_invalid(a, path, value, "must not contain consecutive hyphens");
+    }
+    if (s.n > 0 && (s.p[0] == '-' || s.p[s.n - 1] == '-')) {
+        admit_problem_invalid(a, path, value, "must not begin or end with a hyphen");
+    }
+}
+
+static bool is_ip(struct str s, int *family) {
+    char text[INET6_ADDRSTRLEN];
+    unsigned char bytes[16];
+    if (s.n == 0 || s.n >= sizeof(text)) {
+        return false;
+    }
+    memcpy(text, s.p, s.n);
+    text[s.n] = 0;
+    *family = str_find_char(s, ':') != STR_NPOS ? AF_INET6 : AF_INET;
+    return inet_pton(*family, text, bytes) == 1;
+}
+
+void admit_check_ip(struct admit *a, struct str path, const struct doc_value *value) {
+    int family;
+    if (!is_ip(doc_str(value), &family)) {
+        admit_problem_invalid(a, path, value ? value : admit_text_value(a, ""),
+                              "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+    }
+}
+
+bool admit_check_cidr(struct admit *a, struct str path, const struct doc_value *value) {
+    struct str address, bits;
+    int family;
+    int64_t length;
+    if (str_cut(doc_str(value), '/', &address, &bits) && is_ip(address, &family) &&
+        str_to_int64(bits, &length) && length >= 0 && length <= (family == AF_INET ? 32 : 128)) {
+        return true;
+    }
+    admit_problem_invalid(a, path, value ? value : admit_text_value(a, ""),
+                          "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+    return false;
+}
+
+// A count or a part in percent; `part` says that more than everything makes no sense.
+void admit_check_count_or_percent(struct admit *a, struct str path, const struct doc_value *value,
+                                  bool part) {
+    if (!doc_is(value, DOC_STRING)) {
+        admit_check_not_negative(a, path, value);
+        return;
+    }
+    struct str text = doc_str(value), digits = text;
+    int64_t percent = -1;
+    if (str_ends(text, STR("%"))) {
+        digits = str_first(text, text.n - 1);
+    }
+    bool right = digits.n < text.n && digits.n > 0 && digits.p[0] != '-' && digits.p[0] != '+' &&
+                 str_to_int64(digits, &percent);
+    if (!right) {
+        admit_problem_invalid(a, path, value,
+                              "a valid percent string must be a numeric string followed by an "
+                              "ending '%%' (e.g. '1%%',  or '93%%', regex used for validation is "
+                              "'[0-9]+%%')");
+    } else if (part && percent > 100) {
+        admit_problem_invalid(a, path, value, "must not be greater than 100%%");
+    }
 }
 
 void admit_check_port_or_name(struct admit *a, struct str path, const struct doc_value *value) {
     if (!doc_is(value, DOC_STRING)) {
         admit_check_port(a, path, value);
-    } else if (!is_port_name(doc_str(value))) {
-        admit_problem_invalid(
-            a, path, value,
-            "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
+    } else {
+        admit_check_port_name(a, path, value);
     }
 }
 
@@ -190,7 +263,7 @@ void admit_check_dns_subdomain(struct admit *a, struct str path, const struct do
     }
 }
 
-static void check_label_key(struct admit *a, struct str path, struct str key) {
+void admit_check_label_key(struct admit *a, struct str path, struct str key) {
     struct doc_value value = doc_make_str(key);
     if (name_is_label_key(key)) {
         return;
@@ -217,6 +290,7 @@ static void check_label_key(struct admit *a, struct str path, struct str key) {
     }
     if (name.n == 0) {
         admit_problem_invalid(a, path, &value, "name part must be non-empty");
+        admit_problem_invalid(a, path, &value, "name part %s", words);
     } else if (name.n > 63) {
         admit_problem_invalid(a, path, &value, "name part must be no more than 63 bytes");
     } else if (!name_is_label_key(name)) {
@@ -243,7 +317,7 @@ static void check_label_value(struct admit *a, struct str path, const struct doc
 
 void admit_check_labels(struct admit *a, struct str path, const struct doc_value *labels) {
     for (DOC_EACH_MEMBER(labels, i)) {
-        check_label_key(a, path, doc_key_at(labels, i));
+        admit_check_label_key(a, path, doc_key_at(labels, i));
         check_label_value(a, path, doc_value_at(labels, i));
     }
 }
@@ -281,7 +355,7 @@ static void check_expression(struct admit *a, struct str path, const struct doc_
         admit_problem_invalid(a, admit_path_of(a, "%.*s.operator", STR_ARG(path)), op,
                               "not a valid selector operator");
     }
-    check_label_key(a, admit_path_of(a, "%.*s.key", STR_ARG(path)), doc_get_str(e, "key"));
+    admit_check_label_key(a, admit_path_of(a, "%.*s.key", STR_ARG(path)), doc_get_str(e, "key"));
 }
 
 void admit_check_label_selector(struct admit *a, struct str path,
@@ -403,7 +477,7 @@ static void check_annotations(struct admit *a, const struct doc_value *annotatio
             lower[c] = (char)(lower[c] >= 'A' && lower[c] <= 'Z' ? lower[c] + 32 : lower[c]);
         }
         if (!name_is_label_key(str_make(lower, key.n))) {
-            check_label_key(a, STR("metadata.annotations"), key);
+            admit_check_label_key(a, STR("metadata.annotations"), key);
         }
         total += key.n + doc_str(doc_value_at(annotations, i)).n;
     }
@@ -439,7 +513,7 @@ static void check_finalizers(struct admit *a, const struct doc_value *finalizers
     static const char standard[] = "kubernetes orphan foregroundDeletion";
     for (size_t i = 0; i < doc_len(finalizers); i++) {
         const struct doc_value *item = doc_at(finalizers, i);
-        check_label_key(a, STR("metadata.finalizers"), doc_str(item));
+        admit_check_label_key(a, STR("metadata.finalizers"), doc_str(item));
         // Built-in kinds ask for more than a qualified name; a custom one's clean-up finalizer needs no slash.
         if (!a->kind->custom && str_find_char(doc_str(item), '/') == STR_NPOS &&
             !is_choice(doc_str(item), standard)) {

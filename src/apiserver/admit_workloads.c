@@ -5,6 +5,7 @@
 // ---- Defaults ----
 
 static void spec_in(struct admit *a, struct doc_value *object, default_change *change) {
+    admit_default_object(a->arena, object, "spec");
     admit_default_in(a->arena, object, "spec", change);
 }
 
@@ -104,6 +105,9 @@ static void fill_claim_template(struct arena *arena, struct doc_value *claim) {
 }
 
 static void fill_stateful_set_spec(struct arena *arena, struct doc_value *spec) {
+    if (doc_is_null(doc_get(spec, "serviceName"))) {
+        admit_set_member(arena, spec, "serviceName", DOC_S(""));
+    }
     fill_replica_set_spec(arena, spec);
     admit_default_each(arena, spec, "volumeClaimTemplates", fill_claim_template);
     admit_default_str(arena, spec, "podManagementPolicy", "OrderedReady");
@@ -200,6 +204,11 @@ static void add_label(struct admit *a, struct doc_value *object, const char *key
 
 // A Job's pods are found by the Job's uid, in the old and the prefixed form of the labels.
 static void fill_job_selector(struct admit *a, struct doc_value *object) {
+    const struct doc_value *given = doc_get(object, "spec", "template", "metadata", "labels");
+    if (doc_len(doc_get(object, "metadata", "labels")) == 0 && doc_len(given) > 0 &&
+        doc_bool(doc_get(object, "spec", "manualSelector"), false)) {
+        *object = doc_with(a->arena, object, *given, "metadata", "labels");
+    }
     if (a->old || doc_bool(doc_get(object, "spec", "manualSelector"), false)) {
         return;
     }
@@ -234,10 +243,7 @@ static void fill_cron_job_spec(struct arena *arena, struct doc_value *spec) {
     admit_default_int(arena, spec, "successfulJobsHistoryLimit", 3);
     admit_default_int(arena, spec, "failedJobsHistoryLimit", 1);
     const struct doc_value *template = doc_get(spec, "jobTemplate", "spec", "template");
-    if (!doc_is(template, DOC_OBJECT)) {
-        return;
-    }
-    struct doc_value filled = *template;
+    struct doc_value filled = doc_is(template, DOC_OBJECT) ? *template : admit_empty_object(arena);
     admit_template_fill(arena, &filled);
     *spec = doc_with(arena, spec, filled, "jobTemplate", "spec", "template");
     if (doc_is_null(doc_get(spec, "jobTemplate", "metadata"))) {
@@ -248,6 +254,18 @@ static void fill_cron_job_spec(struct arena *arena, struct doc_value *spec) {
 static void fill_cron_job(struct admit *a, struct doc_value *object) {
     spec_in(a, object, fill_cron_job_spec);
     admit_default_object(a->arena, object, "status");
+}
+
+static void check_revision(struct admit *a, const struct doc_value *object) {
+    if (doc_is_null(doc_get(object, "data"))) {
+        admit_problem_required(a, STR("data"), "data is mandatory");
+    }
+    admit_check_not_negative(a, STR("revision"), doc_get(object, "revision"));
+}
+
+static void update_revision(struct admit *a, const struct doc_value *object,
+                            const struct doc_value *old) {
+    admit_check_immutable(a, STR("data"), doc_get(object, "data"), doc_get(old, "data"));
 }
 
 static void fill_pod_template(struct admit *a, struct doc_value *object) {
@@ -264,7 +282,7 @@ static void check_replicas(struct admit *a, const struct doc_value *object) {
 
 // Always is what a missing policy becomes, so it counts as missing.
 static void check_job_restart(struct admit *a, struct str path, const struct doc_value *policy) {
-    if (str_eq(doc_str(policy), STR("Always"))) {
+    if (doc_is_null(policy) || str_eq(doc_str(policy), STR("Always"))) {
         admit_problem_required(a, path, "valid values: \"OnFailure\", \"Never\"");
     } else {
         admit_check_choice(a, path, policy, "OnFailure Never");
@@ -288,7 +306,7 @@ static void check_template(struct admit *a, const struct doc_value *template,
 static void check_selector(struct admit *a, const struct doc_value *object) {
     const struct doc_value *selector = doc_get(object, "spec", "selector");
     const struct doc_value *labels = doc_get(object, "spec", "template", "metadata", "labels");
-    struct doc_value nothing = admit_empty_object(a->arena);
+    size_t before = a->problem_count;
     if (doc_is_null(selector)) {
         admit_problem_required(a, STR("spec.selector"), "");
     } else if (doc_len(doc_get(selector, "matchLabels")) +
@@ -300,26 +318,12 @@ static void check_selector(struct admit *a, const struct doc_value *object) {
         admit_check_label_selector(a, STR("spec.selector"), selector);
     }
     // No selector selects nothing, an empty one everything.
-    if (doc_is_null(selector) || !admit_selector_covers(selector, labels)) {
-        admit_problem_invalid(a, STR("spec.template.metadata.labels"), labels ? labels : &nothing,
+    if (!doc_is_null(selector) && a->problem_count > before &&
+        doc_len(doc_get(selector, "matchExpressions")) > 0) {
+        admit_problem_invalid(a, STR("spec.selector"), selector, "invalid label selector");
+    } else if (doc_is_null(selector) || !admit_selector_covers(selector, labels)) {
+        admit_problem_invalid(a, STR("spec.template.metadata.labels"), labels,
                               "`selector` does not match template `labels`");
-    }
-}
-
-static void check_surge(struct admit *a, struct str path, const struct doc_value *value) {
-    int64_t percent;
-    if (doc_is(value, DOC_STRING)) {
-        struct str text = doc_str(value);
-        if (!str_ends(text, STR("%")) || !str_to_int64(str_first(text, text.n - 1), &percent) ||
-            percent < 0) {
-            admit_problem_invalid(
-                a, path, value,
-                "a valid percent string must be a numeric string followed by an "
-                "ending '%%' (e.g. '1%%',  or '93%%', regex used for validation is "
-                "'[0-9]+%%')");
-        }
-    } else {
-        admit_check_not_negative(a, path, value);
     }
 }
 
@@ -345,8 +349,10 @@ static void check_deployment_strategy(struct admit *a, const struct doc_value *s
         }
         return;
     }
-    check_surge(a, STR("spec.strategy.rollingUpdate.maxUnavailable"), unavailable);
-    check_surge(a, STR("spec.strategy.rollingUpdate.maxSurge"), doc_get(rolling, "maxSurge"));
+    admit_check_count_or_percent(a, STR("spec.strategy.rollingUpdate.maxUnavailable"), unavailable,
+                                 true);
+    admit_check_count_or_percent(a, STR("spec.strategy.rollingUpdate.maxSurge"),
+                                 doc_get(rolling, "maxSurge"), false);
     if (is_zero(unavailable) && is_zero(doc_get(rolling, "maxSurge"))) {
         admit_problem_invalid(a, STR("spec.strategy.rollingUpdate.maxUnavailable"), unavailable,
                               "may not be 0 when `maxSurge` is 0");
@@ -356,10 +362,11 @@ static void check_deployment_strategy(struct admit *a, const struct doc_value *s
 static void check_deployment(struct admit *a, const struct doc_value *object) {
     const struct doc_value *spec = doc_get(object, "spec");
     a->selector_owner = "deployment";
-    check_replicas(a, object);
+    admit_check_not_negative(a, STR("spec.replicas"), doc_get(spec, "replicas"));
     check_selector(a, object);
     check_template(a, doc_get(spec, "template"), "Always");
     check_deployment_strategy(a, doc_get(spec, "strategy"));
+    admit_check_not_negative(a, STR("spec.minReadySeconds"), doc_get(spec, "minReadySeconds"));
     admit_check_not_negative(a, STR("spec.revisionHistoryLimit"),
                              doc_get(spec, "revisionHistoryLimit"));
     const struct doc_value *deadline = doc_get(spec, "progressDeadlineSeconds");
@@ -384,6 +391,10 @@ static void check_controller(struct admit *a, const struct doc_value *object) {
     check_replicas(a, object);
     if (doc_len(selector) == 0) {
         admit_problem_required(a, STR("spec.selector"), "");
+    }
+    if (doc_is_null(doc_get(spec, "template"))) {
+        admit_problem_required(a, STR("spec.template"), "");
+        return;
     }
     for (DOC_EACH_MEMBER(selector, i)) {
         if (!doc_equal(doc_value_at(selector, i), doc_find(labels, doc_key_at(selector, i)))) {
@@ -416,6 +427,12 @@ static void check_daemon_set(struct admit *a, const struct doc_value *object) {
     admit_check_not_negative(a, STR("spec.minReadySeconds"), doc_get(spec, "minReadySeconds"));
     admit_check_choice(a, STR("spec.updateStrategy.type"), doc_get(spec, "updateStrategy", "type"),
                        "OnDelete RollingUpdate");
+    const struct doc_value *rolling = doc_get(spec, "updateStrategy", "rollingUpdate");
+    if (doc_is(rolling, DOC_OBJECT) && is_zero(doc_get(rolling, "maxUnavailable")) &&
+        is_zero(doc_get(rolling, "maxSurge"))) {
+        admit_problem_required(a, STR("spec.updateStrategy.rollingUpdate.maxUnavailable"),
+                               "cannot be 0 when maxSurge is 0");
+    }
 }
 
 static void check_job(struct admit *a, const struct doc_value *object) {
@@ -427,14 +444,18 @@ static void check_job(struct admit *a, const struct doc_value *object) {
                                  doc_find(spec, str_from(counts[i])));
     }
     admit_check_choice(a, STR("spec.completionMode"), doc_get(spec, "completionMode"),
-                       "Indexed NonIndexed");
+                       "NonIndexed Indexed");
     if (str_eq(doc_get_str(spec, "completionMode"), STR("Indexed")) &&
         doc_is_null(doc_get(spec, "completions"))) {
         admit_problem_required(a, STR("spec.completions"), "when completion mode is Indexed");
     }
     const struct doc_value *selector = doc_get(spec, "selector");
     const struct doc_value *labels = doc_get(spec, "template", "metadata", "labels");
-    if (!admit_selector_covers(selector, labels)) {
+    if (!a->old && !doc_bool(doc_get(spec, "manualSelector"), false) &&
+        (doc_len(doc_get(selector, "matchLabels")) != 1 ||
+         doc_len(doc_get(selector, "matchExpressions")) > 0)) {
+        admit_problem_invalid(a, STR("spec.selector"), selector, "`selector` not auto-generated");
+    } else if (!admit_selector_covers(selector, labels)) {
         admit_problem_invalid(a, STR("spec.template.metadata.labels"), labels,
                               "`selector` does not match template `labels`");
     }
@@ -469,11 +490,16 @@ static void check_cron_job(struct admit *a, const struct doc_value *object) {
     struct str text = doc_str(schedule);
     if (text.n == 0) {
         admit_problem_required(a, STR("spec.schedule"), "");
+    } else if (str_has(text, STR("TZ"))) {
+        admit_problem_invalid(a, STR("spec.schedule"), schedule,
+                              "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
     } else if (schedule_fields(text) != SCHEDULE_FIELDS) {
         admit_problem_invalid(a, STR("spec.schedule"), schedule,
                               "expected exactly 5 fields, found %zu: [%.*s]", schedule_fields(text),
                               STR_ARG(text));
     }
+    admit_check_not_negative(a, STR("spec.startingDeadlineSeconds"),
+                             doc_get(spec, "startingDeadlineSeconds"));
     admit_check_choice(a, STR("spec.concurrencyPolicy"), doc_get(spec, "concurrencyPolicy"),
                        "Allow Forbid Replace");
     admit_check_not_negative(a, STR("spec.successfulJobsHistoryLimit"),
@@ -549,6 +575,7 @@ const struct admit_rule admit_workloads[] = {
     {"", "Pod", admit_pod_fill, admit_pod_check, admit_pod_update},
     {"", "PodTemplate", fill_pod_template, NULL, NULL},
     {"", "ReplicationController", fill_controller, check_controller, NULL},
+    {"apps", "ControllerRevision", NULL, check_revision, update_revision},
     {"apps", "Deployment", fill_deployment, check_deployment, update_selector},
     {"apps", "ReplicaSet", fill_replica_set, check_replica_set, update_selector},
     {"apps", "StatefulSet", fill_stateful_set, check_stateful_set, update_stateful_set},

@@ -48,6 +48,7 @@ def mask(value, path=()):
     if isinstance(value, list):
         return [mask(item, path + ('*',)) for item in value]
     if isinstance(value, str):
+        value = re.sub(r'\n@@ .*?(\n$|\n(?=, )|$)', '', value, flags=re.S)  # a difference of Go structures
         value = re.sub(r'[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}', 'UID', value)
         return re.sub(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ', 'TIME', value)
     return value
@@ -87,7 +88,7 @@ class Server:
             code, body, warnings = call('POST', url, before)
             if code == 201:
                 code, body, warnings = call('PUT', f'{url}/{name}?dryRun=All&fieldValidation=Strict', text)
-                call('DELETE', f'{url}/{name}?gracePeriodSeconds=0')
+                call('DELETE', f'{url}/{name}?gracePeriodSeconds=0&propagationPolicy=Background')
             else:
                 body = {'message': 'the object to update was refused: ' + body.get('message', '')}
         result = {'code': code, 'body': mask(body)}
