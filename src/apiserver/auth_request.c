@@ -51,6 +51,15 @@ static bool not_found(struct api_op *op, const char *plural, struct str name) {
     return false;
 }
 
+static bool is_token_request(struct api_op *op, const struct doc_value *request) {
+    struct str kind = doc_get_str(request, "kind");
+    struct str version = doc_get_str(request, "apiVersion");
+    return !kind.n || str_eq(kind, STR("TokenRequest")) ||
+           api_error_set(&op->error, op->arena, 400, "BadRequest",
+                         "%.*s in version \"%.*s\" cannot be handled as a TokenRequest",
+                         STR_ARG(kind), STR_ARG(version));
+}
+
 static bool check_request(struct api_op *op, struct doc_value *request, int64_t *lifetime) {
     struct str name = doc_get_str(request, "metadata", "name");
     struct str ns = doc_get_str(request, "metadata", "namespace");
@@ -67,11 +76,9 @@ static bool check_request(struct api_op *op, struct doc_value *request, int64_t 
                                     STR_ARG(name)));
     }
     if (ns.n && !str_eq(ns, op->request.ns)) {
-        return invalid(op, request, "metadata.namespace",
-                       arena_printf(op->arena,
-                                    "Invalid value: \"%.*s\": must match the service account "
-                                    "namespace if specified",
-                                    STR_ARG(ns)));
+        return api_error_set(&op->error, op->arena, 400, "BadRequest",
+                             "the namespace of the provided object does not match the namespace "
+                             "sent on the request");
     }
     if (*lifetime < LEAST_SECONDS || *lifetime > MOST_SECONDS) {
         return invalid(op, request, "spec.expirationSeconds",
@@ -119,19 +126,24 @@ static bool bind(struct api_op *op, const struct doc_value *ref, struct doc_obje
     }
     if (i == ARRAY_LEN(kinds) || !str_eq(doc_get_str(ref, "apiVersion"), STR("v1"))) {
         return api_error_set(&op->error, op->arena, 400, "BadRequest",
-                             "cannot bind token to object of type %.*s", STR_ARG(kind));
+                             "cannot bind token to object of type /%.*s, Kind=%.*s",
+                             STR_ARG(doc_get_str(ref, "apiVersion")), STR_ARG(kind));
     }
     if (!load(op, kinds[i].plural, kinds[i].namespaced ? op->request.ns : STR(""), name, &object)) {
         return false;
     }
     struct str uid = doc_get_str(&object, "metadata", "uid");
     if (wanted.n && !str_eq(wanted, uid)) {
-        return api_error_set(
-            &op->error, op->arena, 409, "Conflict",
-            "Operation cannot be fulfilled on %s \"%.*s\": the UID in the bound "
-            "object reference (%.*s) does not match the UID in record (%.*s). The object "
-            "might have been deleted and then recreated",
-            kinds[i].plural, STR_ARG(name), STR_ARG(wanted), STR_ARG(uid));
+        struct doc_object details = doc_object_start(op->arena);
+        api_error_set(&op->error, op->arena, 409, "Conflict",
+                      "Operation cannot be fulfilled on %s \"%.*s\": the UID in the bound object "
+                      "reference (%.*s) does not match the UID in record. The object might have "
+                      "been deleted and then recreated",
+                      kinds[i].kind, STR_ARG(name), STR_ARG(wanted));
+        doc_object_set_c(&details, "name", doc_make_str(name));
+        doc_object_set_c(&details, "kind", doc_make_str(str_from(kinds[i].kind)));
+        op->error.details = doc_object_done(&details);
+        return false;
     }
     struct str account = doc_get_str(&object, "spec", "serviceAccountName");
     if (i == 0 && !str_eq(account, op->request.name)) {
@@ -211,7 +223,7 @@ bool api_token_request(struct api_op *op) {
         return api_error_set(&op->error, op->arena, 404, "NotFound",
                              "the server could not find the requested resource");
     }
-    if (!api_body_parse(op, &request) ||
+    if (!api_body_parse(op, &request) || !is_token_request(op, &request) ||
         !load(op, "serviceaccounts", op->request.ns, op->request.name, &account) ||
         !check_request(op, &request, &lifetime)) {
         return false;

@@ -38,8 +38,14 @@ bool front_token_user(struct apiserver *server, struct str token, struct arena *
     const struct api_user *user =
         server->tokens ? api_tokens_find_token(server->tokens, token) : NULL;
     if (user) {
+        // A static token is for this server and nobody else.
+        bool fits = check->audience_count == 0;
+        struct str own = server->accounts ? api_accounts_issuer(server->accounts) : STR("");
+        for (size_t i = 0; i < check->audience_count; i++) {
+            fits = fits || str_eq(check->audiences[i], own);
+        }
         check->user = *user;
-        return true;
+        return fits;
     }
     return server->accounts && api_account_check(server->accounts, token, arena, check);
 }

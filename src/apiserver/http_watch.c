@@ -46,12 +46,8 @@ static void write_table(struct front_watch *watch, enum kube_event type, struct 
         return;
     }
     const struct doc_value *row = &value;
-    struct doc_value metadata = doc_null();
-    if (type == KUBE_BOOKMARK) {
-        metadata = *doc_get(&value, "metadata");
-    }
-    if (!api_table_print(arena, kind, &row, type == KUBE_BOOKMARK ? 0 : 1, watch->include,
-                         !watch->told_columns, type == KUBE_BOOKMARK ? &metadata : NULL,
+    struct doc_value metadata = api_table_metadata(arena, &value);
+    if (!api_table_print(arena, kind, &row, 1, watch->include, !watch->told_columns, &metadata,
                          loop_wall(server->loop), &out)) {
         return;
     }
@@ -125,12 +121,6 @@ static bool start(struct front_call *call, struct front_watch *watch) {
     struct api_op *op = call->op;
     struct api_watch_sink sink = {
         .on_event = on_event, .on_end = on_end, .backlog = backlog, .ctx = watch};
-    const char *problem = api_request_match_problem(&op->request);
-    if (problem) {
-        return api_error_set(&op->error, op->arena, 422, "Invalid",
-                             "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: %s",
-                             problem);
-    }
     watch->id = api_watch_start(call->front->server, op->arena, &op->request, &sink, &op->error);
     return watch->id != 0;
 }

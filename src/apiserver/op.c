@@ -67,6 +67,10 @@ struct blob *api_op_body(struct api_op *op) {
 
 void api_op_fill_error(struct api_op *op) {
     drop_parts(op);
+    if ((op->error.status == 404 || op->error.status == 405 || op->error.status == 406) &&
+        doc_is_null(&op->error.details)) { // as a real server has it
+        op->error.details = doc_object_done(&(struct doc_object){.arena = op->arena});
+    }
     struct doc_value status = api_error_status(op->arena, &op->error);
     if (op->error.status == 410 && op->request.continue_token.n) { // how to go on all the same
         status = doc_with(op->arena, &status, doc_make_str(op->request.continue_token), "metadata",
@@ -128,6 +132,10 @@ static bool resolve(struct api_op *op) {
     bool wide = request->verb == API_VERB_LIST || request->verb == API_VERB_WATCH;
     bool item = !(wide || request->verb == API_VERB_DELETE_COLLECTION) &&
                 (request->verb != API_VERB_CREATE || request->subresource.n);
+    if (op->kind->namespaced && !request->ns.n && !wide && !request->name.n) { // of all namespaces
+        return api_error_set(&op->error, op->arena, 405, "MethodNotAllowed",
+                             "the server does not allow this method on the requested resource");
+    }
     if (op->kind->namespaced ? (!request->ns.n && !wide) : request->ns.n > 0) {
         return api_error_set(&op->error, op->arena, 404, "NotFound",
                              "the server could not find the requested resource");

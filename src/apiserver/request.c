@@ -58,15 +58,10 @@ static bool parse_path(struct arena *arena, struct str path, struct api_request 
 }
 
 // ---- Queries ----
+// Whatever does not say false is true, as kube-apiserver reads it.
 static bool parse_bool(struct str value, bool *out) {
-    if (str_eq(value, STR("true")) || str_eq(value, STR("1")) || str_eq(value, STR("t")) ||
-        str_eq(value, STR("True")) || str_eq(value, STR("TRUE")) || value.n == 0) {
-        *out = true;
-        return true;
-    }
-    *out = false;
-    return str_eq(value, STR("false")) || str_eq(value, STR("0")) || str_eq(value, STR("f")) ||
-           str_eq(value, STR("False")) || str_eq(value, STR("FALSE"));
+    *out = !str_eq_nocase(value, STR("false")) && !str_eq(value, STR("0"));
+    return true;
 }
 
 static bool parse_propagation(struct str value, struct api_request *out) {
@@ -123,7 +118,11 @@ static bool take_option(struct arena *arena, const struct query_pair *pair, stru
         } else {
             ok = pair->value.n == 0 || str_to_int64(pair->value, field);
         }
-        return ok || bad_request(arena, error, options[i].name, pair->value);
+        out->initial_events_given |=
+            options[i].offset == offsetof(struct api_request, send_initial_events);
+        return ok || api_error_set(error, arena, 400, "BadRequest",
+                                   "strconv.ParseInt: parsing \"%.*s\": invalid syntax",
+                                   STR_ARG(pair->value));
     }
     return true; // unknown options are ignored, as kube-apiserver does
 }
@@ -137,7 +136,7 @@ static bool parse_query(struct arena *arena, struct str query, struct api_reques
         return api_error_set(error, arena, 400, "BadRequest", "the query is not valid: %s",
                              err.message);
     }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = n; i-- > 0;) { // the first of several counts
         struct str name = pairs[i].name;
         struct str value = pairs[i].value;
         bool flag;
@@ -177,7 +176,7 @@ static bool parse_query(struct arena *arena, struct str query, struct api_reques
 
 static bool pick_verb(struct str method, struct api_request *out, bool watch) {
     bool one = out->name.n > 0;
-    if (str_eq(method, STR("GET")) || str_eq(method, STR("HEAD"))) {
+    if (str_eq(method, STR("GET"))) {
         out->verb = watch ? API_VERB_WATCH : one ? API_VERB_GET : API_VERB_LIST;
     } else if (str_eq(method, STR("POST"))) {
         out->verb = API_VERB_CREATE;
@@ -200,44 +199,93 @@ bool api_request_parse(struct arena *arena, struct str method, struct str path, 
                        struct api_request *out, struct api_error *error) {
     bool watch_path = false;
     bool watch = false;
-    *out = (struct api_request){.grace_seconds = -1};
-    if (!parse_path(arena, path, out, &watch_path, error) ||
-        !parse_query(arena, query, out, &watch, error)) {
+    *out = (struct api_request){.grace_seconds = -1, .query = query};
+    if (!parse_path(arena, path, out, &watch_path, error)) {
         return false;
     }
-    if (!pick_verb(method, out, watch || watch_path)) {
+    if (!parse_query(arena, query, out, &watch, error)) {
+        pick_verb(method, out, watch_path || watch); // to ask whether he may have asked at all
+        return false;
+    }
+    // An object is watched by the old form of path only; the option alone reads it.
+    if (!pick_verb(method, out, watch_path || (watch && !out->name.n))) {
         return api_error_set(error, arena, 405, "MethodNotAllowed",
                              "the server does not allow this method on the requested resource");
     }
     return true;
 }
 
-const char *api_request_match_problem(const struct api_request *request) {
+// ---- Options that go together ----
+struct option_problems {
+    struct schema_problem items[4];
+    size_t count;
+};
+
+static void add_problem(struct option_problems *problems, const char *path, const char *reason,
+                        struct str message) {
+    if (problems->count < ARRAY_LEN(problems->items)) {
+        problems->items[problems->count++] = (struct schema_problem){
+            .path = str_from(path), .reason = str_from(reason), .message = message};
+    }
+}
+
+static void forbid(struct option_problems *problems, const char *path, const char *message) {
+    add_problem(problems, path, "FieldValueForbidden", str_from(message));
+}
+
+static void check_match(struct arena *arena, const struct api_request *request,
+                        struct option_problems *problems) {
+    static const char path[] = "resourceVersionMatch";
     struct str match = request->resource_version_match;
-    bool exact = str_eq(match, STR("Exact"));
-    if (request->send_initial_events && !str_eq(match, STR("NotOlderThan"))) {
-        return "Forbidden: sendInitialEvents requires setting resourceVersionMatch to "
-               "NotOlderThan";
+    bool watch = request->verb == API_VERB_WATCH;
+    bool exact = str_eq(match, STR("Exact")), newer = str_eq(match, STR("NotOlderThan"));
+    if (watch && request->initial_events_given && !newer) {
+        forbid(problems, path,
+               "Forbidden: sendInitialEvents requires setting resourceVersionMatch to "
+               "NotOlderThan");
     }
-    if (!match.n) {
-        return NULL;
+    if (match.n && watch && !request->initial_events_given) {
+        forbid(problems, path,
+               "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents "
+               "is provided");
     }
-    if (!exact && !str_eq(match, STR("NotOlderThan"))) {
-        return "Unsupported value: supported values: \"Exact\", \"NotOlderThan\", \"\"";
+    if (match.n && !watch && !request->resource_version.n) {
+        forbid(problems, path,
+               "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
     }
-    if (request->verb == API_VERB_WATCH) {
-        return request->send_initial_events
-                   ? NULL
-                   : "Forbidden: resourceVersionMatch is forbidden for watch unless "
-                     "sendInitialEvents is provided";
+    if (match.n && !newer && (watch || !exact)) {
+        add_problem(problems, path, "FieldValueNotSupported",
+                    arena_printf(arena, "Unsupported value: \"%.*s\": supported values: %s",
+                                 STR_ARG(match),
+                                 watch ? "\"NotOlderThan\"" : "\"Exact\", \"NotOlderThan\", \"\""));
     }
-    if (!request->resource_version.n) {
-        return "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided";
+    if ((match.n || watch) && request->continue_token.n) {
+        forbid(problems, path,
+               "Forbidden: resourceVersionMatch is forbidden when continue is provided");
     }
-    if (exact && str_eq(request->resource_version, STR("0"))) {
-        return "Forbidden: resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"";
+    if (!watch && exact && str_eq(request->resource_version, STR("0"))) {
+        forbid(problems, path,
+               "Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
     }
-    return NULL;
+}
+
+bool api_request_check_list(struct arena *arena, const struct api_request *request,
+                            struct api_error *error) {
+    static const struct api_kind list_options = {.group = STR_INIT("meta.k8s.io"),
+                                                 .kind = STR_INIT("ListOptions")};
+    struct option_problems problems = {.count = 0};
+    if (!request->resource_version_match.n && !request->initial_events_given &&
+        !(request->verb == API_VERB_WATCH && request->continue_token.n)) {
+        return true;
+    }
+    check_match(arena, request, &problems);
+    if (request->verb != API_VERB_WATCH && request->initial_events_given) {
+        forbid(&problems, "sendInitialEvents",
+               "Forbidden: sendInitialEvents is forbidden for list");
+    }
+    return problems.count == 0 ||
+           api_error_invalid(error, arena, &list_options, (struct str){"", 0}, problems.items,
+                             problems.count);
 }
 
 // ---- Headers ----
@@ -291,7 +339,8 @@ bool api_request_accept(struct arena *arena, struct str accept, struct api_reque
         }
     }
     return api_error_set(error, arena, 406, "NotAcceptable",
-                         "only the following media types are accepted: application/json");
+                         "406: Not Acceptable\n\nAvailable representations: application/json, "
+                         "application/json;stream=watch");
 }
 
 bool api_request_content_type(struct arena *arena, struct str type, struct api_request *request,
@@ -337,5 +386,6 @@ bool api_request_content_type(struct arena *arena, struct str type, struct api_r
     }
     return api_error_set(error, arena, 415, "UnsupportedMediaType",
                          "the body of the request was in an unknown format - accepted media types "
-                         "include: application/json, application/yaml");
+                         "include: application/json, application/yaml, "
+                         "application/vnd.kubernetes.protobuf");
 }

@@ -262,6 +262,24 @@ static struct doc_value review_self(struct api_op *op) {
     return doc_object_done(&out);
 }
 
+static struct doc_value assemble(struct api_op *op, const struct doc_value *from,
+                                 struct doc_value status) {
+    struct doc_value empty = doc_object_done(&(struct doc_object){.arena = op->arena});
+    const struct doc_value *metadata = doc_get(from, "metadata");
+    const struct doc_value *spec = doc_get(from, "spec");
+    struct doc_object out = doc_object_start(op->arena);
+    doc_object_set_c(&out, "kind", doc_make_str(op->kind->kind));
+    doc_object_set_c(
+        &out, "apiVersion",
+        doc_make_str(api_group_version(op->arena, op->kind->group, op->kind->version)));
+    doc_object_set_c(&out, "metadata", metadata ? *metadata : empty);
+    if (spec) {
+        doc_object_set_c(&out, "spec", *spec);
+    }
+    doc_object_set_c(&out, "status", status);
+    return doc_object_done(&out);
+}
+
 bool api_virtual_create(struct api_op *op, const struct doc_value *object, struct doc_value *out) {
     struct str kind = op->kind->kind;
     struct doc_value status;
@@ -284,7 +302,7 @@ bool api_virtual_create(struct api_op *op, const struct doc_value *object, struc
                              "%.*s is not supported by this server", STR_ARG(kind));
     }
     if (ok) {
-        *out = doc_with(op->arena, &from, status, "status");
+        *out = assemble(op, &from, status);
     }
     return ok;
 }
