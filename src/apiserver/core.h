@@ -199,6 +199,7 @@ struct api_request {
     int64_t timeout_seconds; // of a watch; 0: none asked for
     enum api_output output;
     struct str include; // of a table
+    struct str query;   // as it came, for sub-resources with options of their own
 };
 void api_request_from_kube(const struct kube_request *from, struct api_request *out);
 // From an HTTP method, encoded path and encoded query. Slices point into the arena or the arguments. False: `error` is
@@ -232,6 +233,8 @@ struct api_op {
     struct str content_type; // empty: application/json
     struct str *warnings;
     size_t warning_count;
+    struct str *duplicates; // keys that the body has twice, as paths or, of YAML, as lines
+    size_t duplicate_count;
     bool changed; // made a change: the reply waits for its commit
     // The verb cannot go on before an answer from outside (a webhook) is there. It has changed nothing; who parked it
     // keeps the answer in `park` and calls api_op_resume, which executes the request again from its start.
@@ -310,7 +313,11 @@ bool api_verb_delete_collection(struct api_op *op);
 // A write to it keeps the rest of the object: "status", and "approval" of signing requests.
 bool api_is_status_part(const struct api_op *op);
 bool api_subresource(struct api_op *op, bool *handled);
+bool api_pod_part(struct api_op *op, bool *handled); // pod_parts.c
 
+// Behind which object the next page of a list starts.
+struct str api_continue_token(struct arena *arena, int64_t revision, struct str prefix,
+                              struct str last);
 // 504 for a revision of the future; 500 for text that is none, as Kubernetes answers.
 bool api_error_too_new(const struct apiserver *server, struct arena *arena, int64_t revision,
                        struct api_error *error);
@@ -335,6 +342,8 @@ bool api_reply_value(struct api_op *op, int status, const struct doc_value *valu
 // The stored text in the served version `kind`; a new reference.
 struct blob *api_serve_text(const struct apiserver *server, const struct api_kind *kind,
                             struct blob *stored);
+// The metadata of a Table that shows one object: its version.
+struct doc_value api_table_metadata(struct arena *arena, const struct doc_value *object);
 // Only apiVersion, kind (as PartialObjectMetadata) and metadata; a new reference.
 struct blob *api_partial_text(struct arena *arena, struct blob *stored);
 // The text of "metadata" within a stored object, without parsing the rest; empty when it is not where it should be.

@@ -36,6 +36,9 @@ static enum owner_state look_at_owner(struct api_controllers *c, const struct ct
     }
     struct kube_gvr gvr = {kind->group, kind->version, kind->plural};
     struct str ns = kind->namespaced ? object->ns : (struct str){NULL, 0};
+    if (kind->namespaced && !ns.n) {
+        return OWNER_UNKNOWN; // in which namespace? Nobody can say.
+    }
     AUTO(blob_unref)
     struct blob *blob = apiserver_peek(c->server, &gvr, ns, doc_get_str(owner, "name"));
     if (!blob) {
@@ -95,6 +98,27 @@ static bool is_known_gone(const struct ctl_object *object, struct str uid) {
     return false;
 }
 
+// An owner that exists, but in another namespace, does not own this object.
+static void tell_foreign(struct ctl_object *object, const struct doc_value *value,
+                         struct wl_plan *plan, const struct doc_value *owner) {
+    const struct ctl_uid *entry = ctl_uid_find(object->kind->c, doc_get_str(owner, "uid"));
+    const struct api_kind *kind = owner_kind(object->kind->c, owner);
+    bool elsewhere =
+        entry && entry->object && entry->object->alive && !str_eq(entry->object->ns, object->ns);
+    if (!elsewhere || !kind || !kind->namespaced) {
+        return;
+    }
+    struct wl_event *e = wl_event(
+        plan, value, "garbage-collector-controller", "OwnerRefInvalidNamespace",
+        "ownerRef [%.*s/%.*s, namespace: %.*s, name: %.*s, uid: %.*s] does not exist in namespace "
+        "\"%.*s\"",
+        STR_ARG(doc_get_str(owner, "apiVersion")), STR_ARG(doc_get_str(owner, "kind")),
+        STR_ARG(object->ns), STR_ARG(doc_get_str(owner, "name")),
+        STR_ARG(doc_get_str(owner, "uid")), STR_ARG(object->ns));
+    e->warning = true;
+    e->write = WL_NO_WRITE;
+}
+
 // True when the object is being deleted by this plan.
 static bool check_owners(struct ctl_object *object, const struct doc_value *value,
                          struct wl_plan *plan) {
@@ -104,6 +128,9 @@ static bool check_owners(struct ctl_object *object, const struct doc_value *valu
     enum owner_state *states = ARENA_ARRAY(plan->arena, count + 1, enum owner_state);
     for (DOC_EACH_ITEM(owners, owner)) {
         states[i] = look_at_owner(c, object, owner);
+        if (states[i] == OWNER_GONE) {
+            tell_foreign(object, value, plan, owner);
+        }
         if (states[i] == OWNER_UNKNOWN && is_known_gone(object, doc_get_str(owner, "uid"))) {
             states[i] = OWNER_GONE; // its kind went after it
         }

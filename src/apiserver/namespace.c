@@ -12,6 +12,11 @@
 #define LOOK_AGAIN_FIRST (100 * NS_PER_MS)
 #define LOOK_AGAIN_LAST (5 * NS_PER_SECOND)
 
+struct held { // a finalizer
+    char *name;
+    size_t count;
+};
+
 struct ctl_space { // what is being emptied
     struct api_controllers *c;
     struct ctl_space *next;
@@ -22,6 +27,9 @@ struct ctl_space { // what is being emptied
     VEC(char *) texts; // of `kinds`
     size_t outstanding, left;
     bool failed;
+    VEC(size_t) remaining;    // by kind, of this round
+    VEC(struct held) holders; // finalizers of what remains
+    char *told;               // what the conditions say, so that they are written once
     int64_t delay;
     struct loop_timer *timer;
 };
@@ -33,11 +41,22 @@ struct listing { // one list under way
 
 static void look(void *ctx);
 
+static void clear_holders(struct ctl_space *space) {
+    for (size_t i = 0; i < space->holders.len; i++) {
+        free(space->holders.items[i].name);
+    }
+    space->holders.len = 0;
+}
+
 static void space_free(struct ctl_space *space) {
     loop_timer_destroy(space->timer);
     for (size_t i = 0; i < space->texts.len; i++) {
         free(space->texts.items[i]);
     }
+    clear_holders(space);
+    VEC_FREE(&space->holders);
+    VEC_FREE(&space->remaining);
+    free(space->told);
     VEC_FREE(&space->texts);
     VEC_FREE(&space->kinds);
     free(space->ns);
@@ -141,6 +160,99 @@ static void remove_finalizer(struct ctl_space *space) {
     ctl_call(c, &request, finished, space);
 }
 
+// ---- What a namespace says while it waits ----
+static void count_holder(struct ctl_space *space, struct str name) {
+    for (size_t i = 0; i < space->holders.len; i++) {
+        if (str_eq_c(name, space->holders.items[i].name)) {
+            space->holders.items[i].count++;
+            return;
+        }
+    }
+    struct held held = {.name = xstrdup(name), .count = 1};
+    VEC_PUSH(&space->holders, held);
+}
+
+static struct str describe_remaining(struct ctl_space *space, struct arena *arena) {
+    struct str out = STR("");
+    for (size_t i = 0; i < space->remaining.len; i++) {
+        if (space->remaining.items[i]) {
+            out = arena_printf(arena, "%.*s%s%.*s.%.*s has %zu resource instances", STR_ARG(out),
+                               out.n ? ", " : "", STR_ARG(space->kinds.items[i].resource),
+                               STR_ARG(space->kinds.items[i].group), space->remaining.items[i]);
+        }
+    }
+    return arena_printf(arena, "Some resources are remaining: %.*s", STR_ARG(out));
+}
+
+static struct str describe_holders(struct ctl_space *space, struct arena *arena) {
+    struct str out = STR("");
+    for (size_t i = 0; i < space->holders.len; i++) {
+        out = arena_printf(arena, "%.*s%s%s in %zu resource instances", STR_ARG(out),
+                           out.n ? ", " : "", space->holders.items[i].name,
+                           space->holders.items[i].count);
+    }
+    return arena_printf(arena, "Some content in the namespace has finalizers remaining: %.*s",
+                        STR_ARG(out));
+}
+
+static void told(void *ctx, const struct kube_reply *reply) {
+    (void)ctx;
+    (void)reply; // the next round says it again when it is still so
+}
+
+static void tell_remaining(struct ctl_space *space) {
+    struct api_controllers *c = space->c;
+    AUTO(arena_destroy) struct arena *arena = arena_create();
+    struct str remaining = describe_remaining(space, arena), holders = STR("");
+    if (space->holders.len) {
+        holders = describe_holders(space, arena);
+    }
+    struct str all = arena_concat(arena, remaining, holders);
+    AUTO(blob_unref)
+    struct blob *blob = apiserver_peek(c->server, &wl_namespaces, STR(""), str_from(space->ns));
+    struct doc_value value;
+    struct err err = {0};
+    if ((space->told && str_eq_c(all, space->told)) || !blob ||
+        !doc_parse_json(blob_str(blob), arena, &value, &err)) {
+        return;
+    }
+    free(space->told);
+    space->told = xstrdup(all);
+    struct wl_plan plan;
+    struct wl_conditions list;
+    wl_plan_init(&plan, arena, loop_wall(c->loop));
+    wl_conditions_init(&list, &plan, doc_get(&value, "status"));
+    wl_conditions_set(&list, "NamespaceDeletionDiscoveryFailure", "False", "ResourcesDiscovered",
+                      DOC_S("All resources successfully discovered"), false, false);
+    wl_conditions_set(&list, "NamespaceDeletionGroupVersionParsingFailure", "False",
+                      "ParsedGroupVersions", DOC_S("All legacy kube types successfully parsed"),
+                      false, false);
+    wl_conditions_set(&list, "NamespaceDeletionContentFailure", "False", "ContentDeleted",
+                      DOC_S("All content successfully deleted, may be waiting on finalization"),
+                      false, false);
+    wl_conditions_set(&list, "NamespaceContentRemaining", "True", "SomeResourcesRemain",
+                      doc_make_str(remaining), false, false);
+    bool held = holders.n > 0;
+    wl_conditions_set(&list, "NamespaceFinalizersRemaining", held ? "True" : "False",
+                      held ? "SomeFinalizersRemain" : "ContentHasNoFinalizers",
+                      held ? doc_make_str(holders)
+                           : DOC_S("All content-preserving finalizers finished"),
+                      false, false);
+    struct doc_value status = wl_object(
+        arena, "status", wl_object(arena, "conditions", wl_conditions_done(&list), NULL), NULL);
+    struct kube_request request = {
+        .verb = KUBE_PATCH,
+        .patch = KUBE_PATCH_MERGE,
+        .gvr = wl_namespaces,
+        .name = str_from(space->ns),
+        .subresource = STR("status"),
+        .body = doc_to_json(arena, &status),
+        .grace_seconds = -1,
+        .field_manager = STR("kube-controller-manager"),
+    };
+    ctl_call(c, &request, told, NULL);
+}
+
 // ---- Rounds ----
 static void round_over(struct ctl_space *space) {
     if (space->outstanding) {
@@ -149,6 +261,9 @@ static void round_over(struct ctl_space *space) {
     if (space->left == 0 && !space->failed) {
         remove_finalizer(space);
         return;
+    }
+    if (space->ns && space->left && space->delay >= 4 * LOOK_AGAIN_FIRST) {
+        tell_remaining(space); // it takes longer than it usually does
     }
     space->delay = space->delay ? space->delay * 2 : LOOK_AGAIN_FIRST;
     space->delay = space->delay > LOOK_AGAIN_LAST ? LOOK_AGAIN_LAST : space->delay;
@@ -195,6 +310,10 @@ static void listed(void *ctx, const struct kube_reply *reply) {
         }
         for (DOC_EACH_ITEM(doc_get(&value, "items"), item)) {
             space->left++;
+            space->remaining.items[list->kind]++;
+            for (DOC_EACH_ITEM(doc_get(item, "metadata", "finalizers"), finalizer)) {
+                count_holder(space, doc_str(finalizer));
+            }
             if (!wl_is_deleting(item)) {
                 delete_item(space, &space->kinds.items[list->kind], item);
             }
@@ -210,6 +329,11 @@ static void look(void *ctx) {
     }
     space->left = 0;
     space->failed = false;
+    clear_holders(space);
+    space->remaining.len = 0;
+    for (size_t i = 0; i < space->kinds.len; i++) {
+        VEC_PUSH(&space->remaining, 0);
+    }
     space->outstanding = 1; // holds the round open while lists are started
     for (size_t i = 0; i < space->kinds.len; i++) {
         struct listing *list = NEW(struct listing);

@@ -343,17 +343,6 @@ void ctl_service_gone(const struct ctl_object *object) {
     blob_unref(text);
 }
 
-static void visit_node(struct ctl_object *object, const struct doc_value *value,
-                       struct wl_plan *plan) {
-    struct str number = object->name;
-    int64_t index = 0;
-    if (doc_len(doc_get(value, "status", "conditions")) == 0 &&
-        str_starts(number, STR("skiff-node-")) &&
-        str_to_int64(str_skip(number, sizeof("skiff-node-") - 1), &index) && index >= 0) {
-        wl_status(plan, &wl_nodes, value, wl_node_status(plan->arena, (size_t)index, plan->now));
-    }
-}
-
 // Each namespace has its ServiceAccount "default"; a deleted one comes back with the next change of the namespace.
 static void visit_namespace(struct ctl_object *object, const struct doc_value *value,
                             struct wl_plan *plan) {
@@ -438,7 +427,7 @@ static void visit_workload(struct ctl_object *object, const struct doc_value *va
         visit_budget(object, value, plan);
         break;
     case CTL_NODE:
-        visit_node(object, value, plan);
+        wl_plan_node(plan, value);
         break;
     default:
         break;

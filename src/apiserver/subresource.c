@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sub-resources that are not the object itself: scale, finalize of namespaces, eviction and binding of pods.
+// The sub-resources that are not the object itself: scale, finalize of namespaces. Those of pods
+// are in pod_parts.c.
 // "status" goes the way of the object's own verbs.
 #include "apiserver/auth_account.h"
 
@@ -114,70 +115,6 @@ static bool serve_finalize(struct api_op *op) {
     return ok;
 }
 
-// ---- eviction and binding ----
-static bool reply_done(struct api_op *op) {
-    op->status = 201;
-    api_op_add_text(op, STR("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"
-                            "\"status\":\"Success\",\"code\":201}"));
-    return true;
-}
-
-static bool serve_eviction(struct api_op *op) {
-    struct doc_value eviction;
-    AUTO_OBJECT struct api_object old = {0};
-    if (op->request.verb != API_VERB_CREATE) {
-        return not_allowed(op);
-    }
-    if (!api_body_parse(op, &eviction) ||
-        !api_object_load(op, op->request.ns, op->request.name, &old)) {
-        return false;
-    }
-    if (!api_chain_subresource(op, &eviction)) {
-        return false;
-    }
-    const struct doc_value *options = doc_get(&eviction, "deleteOptions");
-    op->request.body = options ? doc_to_json(op->arena, options) : (struct str){NULL, 0};
-    op->request.body_yaml = op->request.body_protobuf = false;
-    bool removed;
-    struct blob *after = NULL;
-    if (!api_delete_options(op) || !api_delete_object(op, &old, &removed, &after)) {
-        return false;
-    }
-    blob_unref(after);
-    return reply_done(op);
-}
-
-static bool serve_binding(struct api_op *op) {
-    struct doc_value binding;
-    AUTO_OBJECT struct api_object old = {0};
-    if (op->request.verb != API_VERB_CREATE) {
-        return not_allowed(op);
-    }
-    if (!api_body_parse(op, &binding) ||
-        !api_object_load(op, op->request.ns, op->request.name, &old)) {
-        return false;
-    }
-    if (!api_chain_subresource(op, &binding)) {
-        return false;
-    }
-    struct str node = doc_get_str(&binding, "target", "name");
-    struct str has = doc_get_str(&old.value, "spec", "nodeName");
-    if (!node.n) {
-        return api_error_set(&op->error, op->arena, 400, "BadRequest",
-                             "a binding must name its target node");
-    }
-    if (has.n) {
-        return api_error_set(&op->error, op->arena, 409, "Conflict",
-                             "Operation cannot be fulfilled on pods/binding \"%.*s\": pod %.*s is "
-                             "already assigned to node \"%.*s\"",
-                             STR_ARG(op->request.name), STR_ARG(op->request.name), STR_ARG(has));
-    }
-    struct doc_value next = doc_with(op->arena, &old.value, doc_make_str(node), "spec", "nodeName");
-    struct blob *after = api_store_put(op, old.entry, (struct str){NULL, 0}, next);
-    blob_unref(after);
-    return after && reply_done(op);
-}
-
 bool api_is_status_part(const struct api_op *op) {
     struct str name = op->request.subresource;
     return str_eq(name, STR("status")) ||
@@ -207,12 +144,15 @@ bool api_subresource(struct api_op *op, bool *handled) {
         return serve_finalize(op);
     }
     if (core && str_eq(op->kind->plural, STR("pods"))) {
-        if (str_eq(name, STR("eviction"))) {
-            return serve_eviction(op);
+        bool ok = api_pod_part(op, handled);
+        if (*handled) {
+            return ok;
         }
-        if (str_eq(name, STR("binding"))) {
-            return serve_binding(op);
-        }
+        *handled = true;
+    }
+    if (core && str_eq(name, STR("proxy"))) {
+        return api_error_set(&op->error, op->arena, 501, "NotImplemented",
+                             "nothing runs in a simulated cluster, so proxy is not possible");
     }
     if (core && str_eq(op->kind->plural, STR("serviceaccounts")) && str_eq(name, STR("token"))) {
         return api_token_request(op);

@@ -31,8 +31,9 @@ struct str wl_indexes_text(struct arena *arena, const struct wl_indexes *indexes
             end++;
         }
         const char *comma = text.len ? "," : "";
-        if (end > i) {
-            buf_printf(&text, "%s%lld-%lld", comma, (long long)i, (long long)end);
+        if (end > i) { // two neighbours are listed one by one
+            buf_printf(&text, "%s%lld%c%lld", comma, (long long)i, end > i + 1 ? '-' : ',',
+                       (long long)end);
         } else {
             buf_printf(&text, "%s%lld", comma, (long long)i);
         }

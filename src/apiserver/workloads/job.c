@@ -455,18 +455,19 @@ static void add_probe_times(struct wl_conditions *conditions) {
 static void set_conditions(struct job_view *v, struct wl_conditions *conditions,
                            const struct verdict *verdict, bool final) {
     const struct doc_value *status = doc_get(v->job, "status");
+    if (v->suspended && !verdict->over) {
+        wl_conditions_set(conditions, "Suspended", "True", "JobSuspended", DOC_S("Job suspended"),
+                          false, false);
+    } else if (!v->suspended && wl_condition_is(status, "Suspended", "True")) {
+        wl_conditions_set(conditions, "Suspended", "False", "JobResumed", DOC_S("Job resumed"),
+                          false, false);
+    }
     if (verdict->over) {
         set_condition(conditions, verdict->success ? "SuccessCriteriaMet" : "FailureTarget",
                       verdict);
         if (final) {
             set_condition(conditions, verdict->success ? "Complete" : "Failed", verdict);
         }
-    } else if (v->suspended) {
-        wl_conditions_set(conditions, "Suspended", "True", "JobSuspended", DOC_S("Job suspended"),
-                          false, false);
-    } else if (wl_condition_is(status, "Suspended", "True")) {
-        wl_conditions_set(conditions, "Suspended", "False", "JobResumed", DOC_S("Job resumed"),
-                          false, false);
     }
     add_probe_times(conditions);
 }
@@ -474,6 +475,9 @@ static void set_conditions(struct job_view *v, struct wl_conditions *conditions,
 static void tell(struct job_view *v, const struct verdict *verdict, bool final) {
     const struct doc_value *status = doc_get(v->job, "status");
     bool was_suspended = wl_condition_is(status, "Suspended", "True");
+    if (!v->suspended && was_suspended) {
+        wl_event(v->plan, v->job, COMPONENT, "Resumed", "Job resumed");
+    }
     if (verdict->over && final && verdict->success) {
         wl_event(v->plan, v->job, COMPONENT, "Completed", "Job completed");
     } else if (verdict->over && final) {
@@ -481,8 +485,6 @@ static void tell(struct job_view *v, const struct verdict *verdict, bool final) 
             ->warning = true;
     } else if (!verdict->over && v->suspended && !was_suspended) {
         wl_event(v->plan, v->job, COMPONENT, "Suspended", "Job suspended");
-    } else if (!verdict->over && !v->suspended && was_suspended) {
-        wl_event(v->plan, v->job, COMPONENT, "Resumed", "Job resumed");
     }
 }
 
@@ -533,7 +535,8 @@ static void write_status(struct job_view *v, const struct verdict *verdict) {
     doc_object_set_c(&status, "uncountedTerminatedPods", wl_object(arena, NULL));
     struct wl_write *write = wl_status(v->plan, &wl_jobs, v->job, doc_object_done(&status));
     if (write) {
-        write->lazy = !verdict->over && !v->suspended;
+        write->lazy =
+            !verdict->over && !v->suspended && !wl_condition_is(before, "Suspended", "True");
         tell(v, verdict, final);
     }
 }

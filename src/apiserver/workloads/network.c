@@ -345,6 +345,54 @@ struct doc_value wl_node_object(struct arena *arena, size_t index) {
                      NULL);
 }
 
+#define CORDON "node.kubernetes.io/unschedulable"
+
+// A node that takes no pods says so by a taint, too.
+static void plan_cordon(struct wl_plan *plan, const struct doc_value *node) {
+    struct arena *arena = plan->arena;
+    bool wanted = doc_bool(doc_get(node, "spec", "unschedulable"), false), has = false;
+    struct doc_array taints = doc_array_start(arena);
+    for (DOC_EACH_ITEM(doc_get(node, "spec", "taints"), taint)) {
+        bool ours = str_eq_c(doc_get_str(taint, "key"), CORDON) &&
+                    str_eq_c(doc_get_str(taint, "effect"), "NoSchedule");
+        has = has || ours;
+        if (!ours) {
+            doc_array_add(&taints, *taint);
+        }
+    }
+    if (wanted == has) {
+        return;
+    }
+    if (wanted) {
+        doc_array_add(&taints, wl_object(arena, "effect", DOC_S("NoSchedule"), "key", DOC_S(CORDON),
+                                         "timeAdded", wl_time(arena, plan->now), NULL));
+    }
+    struct doc_value list = taints.len ? doc_array_done(&taints) : doc_null();
+    wl_patch(plan, &wl_nodes, node,
+             wl_object(arena, "spec", wl_object(arena, "taints", list, NULL), NULL));
+}
+
+void wl_plan_node(struct wl_plan *plan, const struct doc_value *node) {
+    struct str name = wl_name(node);
+    int64_t index = 0;
+    if (wl_is_deleting(node)) {
+        return;
+    }
+    plan_cordon(plan, node);
+    if (doc_len(doc_get(node, "status", "conditions")) == 0 &&
+        str_starts(name, STR("skiff-node-")) &&
+        str_to_int64(str_skip(name, sizeof("skiff-node-") - 1), &index) && index >= 0) {
+        struct wl_write *write =
+            wl_status(plan, &wl_nodes, node, wl_node_status(plan->arena, (size_t)index, plan->now));
+        if (write) {
+            write->manager = "kubelet";
+            wl_event(plan, node, "node-controller", "RegisteredNode",
+                     "Node %.*s event: Registered Node %.*s in Controller", STR_ARG(name),
+                     STR_ARG(name));
+        }
+    }
+}
+
 static struct doc_value node_condition(struct arena *arena, const char *type, const char *status,
                                        const char *reason, const char *message,
                                        struct doc_value now) {
@@ -378,8 +426,8 @@ struct doc_value wl_node_status(struct arena *arena, size_t index, int64_t now_n
     struct doc_value info =
         wl_object(arena, "architecture", DOC_S("amd64"), "containerRuntimeVersion",
                   DOC_S("skiff://" SKIFF_VERSION), "kernelVersion", DOC_S("simulated"),
-                  "kubeletVersion", DOC_S("v1.35.0-skiff"), "operatingSystem", DOC_S("linux"),
-                  "osImage", DOC_S("Skiff simulated node"), NULL);
+                  "kubeletVersion", DOC_S("v1.36.3"), "operatingSystem", DOC_S("linux"), "osImage",
+                  DOC_S("Skiff simulated node"), NULL);
     return wl_object(arena, "addresses", doc_array_done(&addresses), "allocatable", room,
                      "capacity", room, "conditions", doc_array_done(&conditions), "nodeInfo", info,
                      NULL);

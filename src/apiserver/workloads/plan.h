@@ -196,6 +196,7 @@ bool wl_selector_matches(const struct doc_value *selector, const struct doc_valu
 // The ConfigMap of each namespace that tells pods whom to trust.
 struct doc_value wl_root_ca(struct arena *arena, struct str ns, struct str pem);
 struct doc_value wl_node_object(struct arena *arena, size_t index);
+void wl_plan_node(struct wl_plan *plan, const struct doc_value *node);
 struct doc_value wl_node_status(struct arena *arena, size_t index, int64_t now);
 
 // ---- Helpers shared by the planners ----

@@ -628,6 +628,11 @@ static void schedule(struct wl_plan *plan, const struct doc_value *pod,
     wl_conditions_init(&list, plan, doc_get(pod, "status"));
     wl_conditions_set(&list, "PodScheduled", "False", gated ? "SchedulingGated" : "Unschedulable",
                       doc_make_str(why), false, false);
+    const struct doc_value *generation = doc_get(pod, "metadata", "generation");
+    for (uint32_t i = 0; doc_is(generation, DOC_INT) && !gated && i < list.list.len; i++) {
+        list.list.items[i] =
+            doc_with(arena, &list.list.items[i], *generation, "observedGeneration");
+    }
     const struct doc_value *before = doc_get(pod, "status");
     struct doc_value none = wl_object(arena, NULL);
     struct doc_value status = doc_with(arena, doc_is(before, DOC_OBJECT) ? before : &none,
