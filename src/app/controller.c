@@ -364,6 +364,10 @@ void app_controller_destroy(struct app_controller *controller) {
     }
     controller->is_closing = true;
     app_async_cut_all(controller);
+    struct vcs *vcs = controller->options.vcs;
+    if (vcs && vcs->ops->unwatch) { // it may serve another controller after this one
+        vcs->ops->unwatch(vcs, controller);
+    }
     void *value;
     for (size_t i; i = 0, map_next(controller->items, &i, NULL, &value);) {
         item_destroy(value);

@@ -172,6 +172,7 @@ void git_request_destroy(struct git_request *request);
 void git_count_request(struct git_repo *repo, const char *type, int64_t started);
 void git_watch_add(struct git_repo *repo, struct str url, void (*fn)(void *ctx, struct str url),
                    void *ctx);
+void git_watch_remove(struct git_watch *watch, void *ctx); // what was added with this ctx
 void git_watch_destroy(struct git_watch *watch);
 const char *git_mirror_dir(const struct git_vcs *vcs, const struct git_url *url,
                            struct arena *arena);

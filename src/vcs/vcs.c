@@ -304,6 +304,16 @@ static void watch(struct vcs *self, struct str url, void (*fn)(void *ctx, struct
     }
 }
 
+static void unwatch(struct vcs *self, void *ctx) {
+    void *repo;
+    for (size_t i = 0; map_next(of(self)->repos, &i, NULL, &repo);) {
+        struct git_watch *added = ((struct git_repo *)repo)->watch;
+        if (added) {
+            git_watch_remove(added, ctx);
+        }
+    }
+}
+
 static const struct vcs_ops ops = {
     .resolve = resolve,
     .open_tree = open_tree,
@@ -311,6 +321,7 @@ static const struct vcs_ops ops = {
     .invalidate = invalidate,
     .check = check,
     .watch = watch,
+    .unwatch = unwatch,
     .destroy = destroy,
 };
 

@@ -51,6 +51,8 @@ struct vcs_ops {
     // Watches a file-URL repository; `fn` runs when its refs change. Other URLs: does nothing.
     void (*watch)(struct vcs *vcs, struct str url, void (*fn)(void *ctx, struct str url),
                   void *ctx);
+    // Ends all watches with this ctx. Optional (NULL) where watch is.
+    void (*unwatch)(struct vcs *vcs, void *ctx);
     void (*destroy)(struct vcs *vcs);
 };
 struct vcs {

@@ -211,6 +211,15 @@ void git_watch_add(struct git_repo *repo, struct str url, void (*fn)(void *ctx, 
     VEC_PUSH(&watch->subscribers, subscriber);
 }
 
+void git_watch_remove(struct git_watch *watch, void *ctx) {
+    for (size_t i = watch->subscribers.len; i-- > 0;) {
+        if (watch->subscribers.items[i].ctx == ctx) {
+            free(watch->subscribers.items[i].url);
+            VEC_REMOVE_SWAP(&watch->subscribers, i);
+        }
+    }
+}
+
 void git_watch_destroy(struct git_watch *watch) {
     if (!watch) {
         return;

@@ -2,7 +2,8 @@
 # shellcheck shell=sh
 # Sourced by the end-to-end scripts: a temporary folder, free ports, skiff in the background, and checks that print
 # "ok NAME", "not ok NAME: why" or "skipped NAME: why". A script ends with `finish`.
-# Environment: SKIFF names the binary; with SKIFF_E2E_KUBECONFIG the controllers run against that cluster instead of the embedded API.
+# Environment: SKIFF names the binary; with SKIFF_E2E_KUBECONFIG the controllers run against that cluster instead of the embedded API
+# (SKIFF_E2E_CONTROLLER: the options that say how, if not as kubectl).
 SKIFF=${SKIFF:-build/src/skiff}
 SKIFF=$(realpath "$SKIFF")
 work=$(mktemp -d "${TMPDIR:-/tmp}/skiff-e2e.XXXXXX")
@@ -55,7 +56,8 @@ start_skiff() {
     mkdir -p "$work/data"
     if [ "${SKIFF_E2E_KUBECONFIG:-}" ]; then
         export KUBECONFIG="$SKIFF_E2E_KUBECONFIG"
-        "$SKIFF" controller --kubeconfig "$KUBECONFIG" --cache "$work/cache" --allow-local-repos --api-listen "127.0.0.1:${API_PORT:-0}" --kube-qps 0 \
+        # shellcheck disable=SC2086
+        "$SKIFF" controller ${SKIFF_E2E_CONTROLLER:---kubeconfig $KUBECONFIG} --cache "$work/cache" --allow-local-repos --api-listen "127.0.0.1:${API_PORT:-0}" --kube-qps 0 \
             >>"$work/skiff.log" 2>&1 &
         skiff_pid=$!
         tries=0
@@ -96,6 +98,6 @@ kubectl_is_new() { # 1.30 or later; older ones do not leave validation to the se
     [ "${minor:-0}" -ge 30 ]
 }
 finish() {
-    [ $failures = 0 ] || { echo "--- the end of the log:"; tail -n 20 "$work/skiff.log"; }
+    [ $failures = 0 ] || { echo "--- the end of the log:"; tail -n 20 "$work/"*.log; }
     exit $((failures > 0))
 }

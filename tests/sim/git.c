@@ -275,6 +275,15 @@ static void vcs_watch(struct vcs *base, struct str url, void (*fn)(void *ctx, st
     }
 }
 
+static void vcs_unwatch(struct vcs *base, void *ctx) {
+    struct sim_vcs *vcs = CONTAINER_OF(base, struct sim_vcs, vcs);
+    for (size_t i = vcs->watchers.len; i-- > 0;) {
+        if (vcs->watchers.items[i].ctx == ctx) {
+            VEC_REMOVE_SWAP(&vcs->watchers, i);
+        }
+    }
+}
+
 static void vcs_destroy(struct vcs *base) {
     struct sim_vcs *vcs = CONTAINER_OF(base, struct sim_vcs, vcs);
     while (vcs->jobs) {
@@ -296,6 +305,7 @@ static const struct vcs_ops ops = {
     .invalidate = vcs_invalidate,
     .check = vcs_check,
     .watch = vcs_watch,
+    .unwatch = vcs_unwatch,
     .destroy = vcs_destroy,
 };
 
