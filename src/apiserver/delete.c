@@ -10,6 +10,14 @@ static const struct str ORPHAN = STR_INIT("orphan");
 static const struct str CRD_CLEANUP = STR_INIT("customresourcecleanup.apiextensions.k8s.io");
 
 // ---- DeleteOptions ----
+static bool bad_policy(struct api_op *op, const char *reason, struct str message) {
+    static const struct api_kind kind = {.group = STR_INIT("meta.k8s.io"),
+                                         .kind = STR_INIT("DeleteOptions")};
+    struct schema_problem problem = {
+        .path = STR("propagationPolicy"), .reason = str_from(reason), .message = message};
+    return api_error_invalid(&op->error, op->arena, &kind, (struct str){"", 0}, &problem, 1);
+}
+
 bool api_delete_options(struct api_op *op) {
     struct api_request *request = &op->request;
     if (!str_trim(request->body).n) {
@@ -22,7 +30,8 @@ bool api_delete_options(struct api_op *op) {
     struct str kind = doc_get_str(&options, "kind");
     if (doc_kind(&options) != DOC_OBJECT || (kind.n && !str_eq(kind, STR("DeleteOptions")))) {
         return api_error_set(&op->error, op->arena, 400, "BadRequest",
-                             "the body of a delete must be DeleteOptions");
+                             "no kind \"%.*s\" is registered for version \"%.*s\"", STR_ARG(kind),
+                             STR_ARG(doc_get_str(&options, "apiVersion")));
     }
     struct str policy = doc_get_str(&options, "propagationPolicy");
     const struct doc_value *orphan = doc_get(&options, "orphanDependents");
@@ -33,13 +42,20 @@ bool api_delete_options(struct api_op *op) {
     } else if (str_eq(policy, STR("Orphan"))) {
         request->propagation = KUBE_ORPHAN;
     } else if (policy.n) {
-        return api_error_set(&op->error, op->arena, 422, "Invalid",
-                             "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: "
-                             "Unsupported value: \"%.*s\": supported values: \"Background\", "
-                             "\"Foreground\", \"Orphan\"",
-                             STR_ARG(policy));
+        return bad_policy(op, "FieldValueNotSupported",
+                          arena_printf(op->arena,
+                                       "Unsupported value: \"%.*s\": supported values: "
+                                       "\"Foreground\", \"Background\", \"Orphan\", \"nil\"",
+                                       STR_ARG(policy)));
     } else if (doc_is(orphan, DOC_BOOL)) {
         request->propagation = doc_bool(orphan, false) ? KUBE_ORPHAN : KUBE_BACKGROUND;
+    }
+    if (policy.n && doc_is(orphan, DOC_BOOL)) {
+        return bad_policy(op, "FieldValueInvalid",
+                          arena_printf(op->arena,
+                                       "Invalid value: \"%.*s\": orphanDependents and "
+                                       "deletionPropagation cannot be both set",
+                                       STR_ARG(policy)));
     }
     const struct doc_value *grace = doc_get(&options, "gracePeriodSeconds");
     if (doc_is(grace, DOC_INT)) {
@@ -55,6 +71,14 @@ bool api_delete_options(struct api_op *op) {
     return true;
 }
 
+static bool with_details(struct api_op *op, struct str kind, struct str name) {
+    struct doc_object details = doc_object_start(op->arena);
+    doc_object_set_c(&details, "name", doc_make_str(name));
+    doc_object_set_c(&details, "kind", doc_make_str(kind));
+    op->error.details = doc_object_done(&details);
+    return false;
+}
+
 static bool check_preconditions(struct api_op *op, const struct doc_value *object) {
     const struct api_request *request = &op->request;
     struct str kind = op->kind->group.n
@@ -65,20 +89,22 @@ static bool check_preconditions(struct api_op *op, const struct doc_value *objec
     struct str version = doc_get_str(object, "metadata", "resourceVersion");
     struct str name = doc_get_str(object, "metadata", "name");
     if (request->precondition_uid.n && !str_eq(request->precondition_uid, uid)) {
-        return api_error_set(&op->error, op->arena, 409, "Conflict",
-                             "Operation cannot be fulfilled on %.*s \"%.*s\": the UID in the "
-                             "precondition (%.*s) does not match the UID in record (%.*s). The "
-                             "object might have been deleted and then recreated",
-                             STR_ARG(kind), STR_ARG(name), STR_ARG(request->precondition_uid),
-                             STR_ARG(uid));
+        api_error_set(&op->error, op->arena, 409, "Conflict",
+                      "Operation cannot be fulfilled on %.*s \"%.*s\": the UID in the "
+                      "precondition (%.*s) does not match the UID in record (%.*s). The "
+                      "object might have been deleted and then recreated",
+                      STR_ARG(kind), STR_ARG(name), STR_ARG(request->precondition_uid),
+                      STR_ARG(uid));
+        return with_details(op, kind, name);
     }
     if (request->precondition_version.n && !str_eq(request->precondition_version, version)) {
-        return api_error_set(&op->error, op->arena, 409, "Conflict",
-                             "Operation cannot be fulfilled on %.*s \"%.*s\": the ResourceVersion "
-                             "in the precondition (%.*s) does not match the ResourceVersion in "
-                             "record (%.*s). The object might have been modified",
-                             STR_ARG(kind), STR_ARG(name), STR_ARG(request->precondition_version),
-                             STR_ARG(version));
+        api_error_set(&op->error, op->arena, 409, "Conflict",
+                      "Operation cannot be fulfilled on %.*s \"%.*s\": the ResourceVersion "
+                      "in the precondition (%.*s) does not match the ResourceVersion in "
+                      "record (%.*s). The object might have been modified",
+                      STR_ARG(kind), STR_ARG(name), STR_ARG(request->precondition_version),
+                      STR_ARG(version));
+        return with_details(op, kind, name);
     }
     return true;
 }
@@ -333,6 +359,28 @@ static bool collection_passes_chain(struct api_op *op, const struct api_selectio
     return !op->parked;
 }
 
+static struct blob *collection_head(struct api_op *op, struct str prefix, struct str last,
+                                    int64_t left, bool all) {
+    struct str version = api_group_version(op->arena, op->kind->group, op->kind->version);
+    struct doc_object metadata = doc_object_start(op->arena);
+    int64_t revision = op->server->durable;
+    doc_object_set_c(&metadata, "resourceVersion",
+                     doc_make_str(arena_printf(op->arena, "%lld", (long long)revision)));
+    if (left) {
+        doc_object_set_c(&metadata, "continue",
+                         doc_make_str(api_continue_token(op->arena, revision, prefix, last)));
+        if (all) {
+            doc_object_set_c(&metadata, "remainingItemCount", doc_make_int(left));
+        }
+    }
+    struct doc_value value = doc_object_done(&metadata);
+    return blob_create(arena_printf(op->arena,
+                                    "{\"kind\":\"%.*s\",\"apiVersion\":\"%.*s\",\"metadata\":"
+                                    "%.*s,\"items\":[",
+                                    STR_ARG(op->kind->list_kind), STR_ARG(version),
+                                    STR_ARG(doc_to_json(op->arena, &value))));
+}
+
 bool api_verb_delete_collection(struct api_op *op) {
     if (op->kind->no_collection_delete) {
         return api_error_set(&op->error, op->arena, 405, "MethodNotAllowed",
@@ -349,33 +397,34 @@ bool api_verb_delete_collection(struct api_op *op) {
     if (api_chain_watches_deletes(op) && !collection_passes_chain(op, &selection, prefix)) {
         return false;
     }
-    struct str version = api_group_version(op->arena, op->kind->group, op->kind->version);
     op->status = 200;
-    api_op_add_text(op, arena_printf(op->arena,
-                                     "{\"kind\":\"%.*s\",\"apiVersion\":\"%.*s\",\"metadata\":{"
-                                     "\"resourceVersion\":\"%lld\"},\"items\":[",
-                                     STR_ARG(op->kind->list_kind), STR_ARG(version),
-                                     (long long)op->server->durable));
+    size_t head = op->part_count;
+    api_op_add_text(op, STR(""));
     // Deleted entries stay in the index until their commit, so the walk is safe.
     struct api_cursor cursor = api_cursor_at(op->collection, prefix);
-    bool first = true;
+    int64_t count = 0, left = 0;
+    struct str last = {NULL, 0};
     for (struct api_entry *entry; (entry = api_cursor_next(&cursor));) {
         if (!str_starts(api_entry_key(entry), prefix)) {
             break;
         }
         struct blob *after = NULL;
-        if (!entry->deleted && !delete_selected(op, entry, &selection, &after)) {
+        if (op->request.limit > 0 && count == op->request.limit) {
+            left += !entry->deleted;
+        } else if (!entry->deleted && !delete_selected(op, entry, &selection, &after)) {
             return false;
         }
         if (after) {
-            if (!first) {
+            if (count++) {
                 api_op_add_text(op, STR(","));
             }
-            first = false;
+            last = arena_dup(op->arena, api_entry_key(entry));
             api_op_add(op, api_serve_text(op->server, op->kind, after));
             blob_unref(after);
         }
     }
     api_op_add_text(op, STR("]}\n"));
+    blob_unref(op->parts[head]);
+    op->parts[head] = collection_head(op, prefix, last, left, api_selection_is_empty(&selection));
     return true;
 }

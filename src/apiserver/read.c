@@ -10,20 +10,46 @@ static bool read_failed(struct api_op *op, const struct err *err) {
                          "Internal error occurred: reading the store: %s", err->message);
 }
 
-static bool too_new(struct api_op *op, int64_t revision) {
-    if (revision <= op->server->durable) {
-        return true;
-    }
-    api_error_set(&op->error, op->arena, 504, "Timeout",
+bool api_error_too_new(const struct apiserver *server, struct arena *arena, int64_t revision,
+                       struct api_error *error) {
+    api_error_set(error, arena, 504, "Timeout",
                   "Timeout: Too large resource version: %lld, current: %lld", (long long)revision,
-                  (long long)op->server->durable);
-    op->error.retry_after_seconds = 1;
+                  (long long)server->durable);
+    error->retry_after_seconds = 1;
+    struct doc_object cause = doc_object_start(arena), details = doc_object_start(arena);
+    struct doc_array causes = doc_array_start(arena);
+    doc_object_set_c(&cause, "reason", DOC_S("ResourceVersionTooLarge"));
+    doc_object_set_c(&cause, "message", DOC_S("Too large resource version"));
+    doc_array_add(&causes, doc_object_done(&cause));
+    doc_object_set_c(&details, "causes", doc_array_done(&causes));
+    error->details = doc_object_done(&details);
     return false;
+}
+
+static bool too_new(struct api_op *op, int64_t revision) {
+    return revision <= op->server->durable ||
+           api_error_too_new(op->server, op->arena, revision, &op->error);
+}
+
+// The words of Go's parser, which clients see.
+static struct str not_a_revision(struct arena *arena, struct str text) {
+    return arena_printf(arena,
+                        "resourceVersion: Invalid value: \"%.*s\": strconv.ParseUint: parsing "
+                        "\"%.*s\": invalid syntax",
+                        STR_ARG(text), STR_ARG(text));
+}
+
+bool api_error_revision(struct arena *arena, struct str text, struct api_error *error) {
+    return api_error_set(error, arena, 500, "", "%.*s", STR_ARG(not_a_revision(arena, text)));
 }
 
 bool api_verb_get(struct api_op *op) {
     int64_t revision = 0;
-    if (str_to_int64(op->request.resource_version, &revision) && !too_new(op, revision)) {
+    struct str version = op->request.resource_version;
+    if (version.n && (!str_to_int64(version, &revision) || revision < 0)) {
+        return api_error_revision(op->arena, version, &op->error);
+    }
+    if (!too_new(op, revision)) {
         return false;
     }
     struct api_entry *entry = api_entry_find(op->collection, op->request.ns, op->request.name);
@@ -55,7 +81,9 @@ struct listing {
     size_t past_count, past_next;
     VEC(struct blob *) objects; // references
     size_t left;                // after the last one of the page, when nothing is selected
-    struct str next_key;        // where the next page starts; empty: the end
+    struct str last_key;        // of the newest object taken
+    struct str next_key;        // behind which the next page starts; empty: the end
+    int64_t limit;              // 0: none
     bool full;
 };
 
@@ -107,13 +135,14 @@ static bool list_take(struct listing *list, struct str key, struct blob *text) {
         !api_selection_matches(&list->selection, op->kind, blob_str(text), op->server->scratch)) {
         return true;
     }
-    if (op->request.limit > 0 && list->objects.len == (size_t)op->request.limit) {
+    if (list->limit > 0 && list->objects.len == (size_t)list->limit) {
         list->full = true;
-        list->next_key = arena_dup(op->arena, key);
+        list->next_key = arena_dup(op->arena, list->last_key);
         list->left = 1;
         return api_selection_is_empty(&list->selection);
     }
     VEC_PUSH(&list->objects, blob_ref(text));
+    list->last_key = key; // lives in the index or in the history
     return true;
 }
 
@@ -174,23 +203,73 @@ static bool expired(struct api_op *op, const char *what) {
     return api_error_set(&op->error, op->arena, 410, "Expired", "%s", what);
 }
 
+// A token is base64 of {"v","rv","start"}; start is "/name" or "/namespace/name" with a NUL behind it, so that it comes
+// right after that object.
+static struct str token_text(struct arena *arena, int64_t revision, struct str start) {
+    struct doc_object token = doc_object_start(arena);
+    doc_object_set_c(&token, "v", DOC_S("meta.k8s.io/v1"));
+    doc_object_set_c(&token, "rv", doc_make_int(revision));
+    doc_object_set_c(&token, "start", doc_make_str(start));
+    struct doc_value value = doc_object_done(&token);
+    struct str text = base64_encode(arena, doc_to_json(arena, &value));
+    char *out = arena_cstr(arena, text);
+    size_t n = text.n;
+    for (size_t i = 0; i < n; i++) { // for URLs, without padding
+        out[i] = (char)(out[i] == '+' ? '-' : out[i] == '/' ? '_' : out[i]);
+    }
+    while (n && out[n - 1] == '=') {
+        n--;
+    }
+    return (struct str){out, n};
+}
+
+static bool token_parse(struct arena *arena, struct str text, struct doc_value *token,
+                        struct err *err) {
+    char *copy = arena_alloc(arena, text.n + 4);
+    size_t n = text.n;
+    if (n == 0) {
+        return false;
+    }
+    memcpy(copy, text.p, n);
+    for (size_t i = 0; i < n; i++) {
+        copy[i] = (char)(copy[i] == '-' ? '+' : copy[i] == '_' ? '/' : copy[i]);
+    }
+    while (n % 4) {
+        copy[n++] = '=';
+    }
+    struct str json;
+    return base64_decode((struct str){copy, n}, arena, &json) &&
+           doc_parse_json(json, arena, token, err);
+}
+
+static bool bad_token(struct api_op *op, struct str why) {
+    return api_error_set(&op->error, op->arena, 400, "BadRequest",
+                         "invalid continue token: continue key is not valid: %.*s", STR_ARG(why));
+}
+
 static bool read_continue(struct listing *list) {
     struct api_op *op = list->op;
-    struct str text;
     struct doc_value token;
-    struct str start;
     struct err err = {0};
-    if (!base64_decode(op->request.continue_token, op->arena, &text) ||
-        !doc_parse_json(text, op->arena, &token, &err) ||
-        !(start = doc_get_str(&token, "start")).n || str_find_char(start, '/') == STR_NPOS) {
-        return api_error_set(&op->error, op->arena, 400, "BadRequest",
-                             "continue key is not valid: it was not made by this server");
-    }
+    struct str start;
     if (op->request.resource_version.n && !str_eq(op->request.resource_version, STR("0"))) {
         return api_error_set(&op->error, op->arena, 400, "BadRequest",
                              "specifying resource version is not allowed when using continue");
     }
-    list->start = start;
+    if (!token_parse(op->arena, op->request.continue_token, &token, &err)) {
+        return bad_token(op, err.code ? str_from(err.message) : STR("illegal base64 data"));
+    }
+    start = doc_get_str(&token, "start");
+    if (!start.n || str_starts(start, STR("../")) || str_has(start, STR("/../")) ||
+        start.n > 2 * LIMIT_NAME + 8) {
+        return bad_token(op, start);
+    }
+    start = str_starts(start, STR("/")) ? start : arena_concat(op->arena, STR("/"), start);
+    // Keys of the index are "namespace/name", and "/name" without a namespace.
+    list->start = op->kind->namespaced && list->prefix.n
+                      ? arena_concat(op->arena, list->prefix, str_skip(start, 1))
+                  : op->kind->namespaced ? str_skip(start, 1)
+                                         : start;
     int64_t revision = doc_int(doc_get(&token, "rv"), -1);
     if (revision < 0) { // "continue inconsistently": what an expired token was answered with
         return true;
@@ -202,10 +281,11 @@ static bool read_continue(struct listing *list) {
     }
     expired(op, "The provided continue parameter is too old to display a consistent list result. "
                 "You can start a new list without the continue parameter, or use the continue "
-                "token in this response to retrieve the remainder of the results.");
-    struct str again = arena_printf(
-        op->arena, "{\"v\":\"meta.k8s.io/v1\",\"rv\":-1,\"start\":\"%.*s\"}", STR_ARG(start));
-    op->request.continue_token = base64_encode(op->arena, again);
+                "token in this response to retrieve the remainder of the results. Continuing with "
+                "the provided token results in an inconsistent list - objects that were created, "
+                "modified, or deleted between the time the first chunk was returned and now may "
+                "show up in the list.");
+    op->request.continue_token = token_text(op->arena, -1, start);
     return false;
 }
 
@@ -220,16 +300,10 @@ static bool read_revision(struct listing *list) {
     if (request->resource_version.n &&
         (!str_to_int64(request->resource_version, &revision) || revision < 0)) {
         return api_error_set(&op->error, op->arena, 400, "BadRequest",
-                             "invalid resource version \"%.*s\"",
-                             STR_ARG(request->resource_version));
+                             "invalid resource version: %.*s",
+                             STR_ARG(not_a_revision(op->arena, request->resource_version)));
     }
     bool exact = str_eq(request->resource_version_match, STR("Exact"));
-    const char *problem = api_request_match_problem(request);
-    if (problem) {
-        return api_error_set(&op->error, op->arena, 422, "Invalid",
-                             "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: %s",
-                             problem);
-    }
     if (!too_new(op, revision)) {
         return false;
     }
@@ -243,12 +317,15 @@ static bool read_revision(struct listing *list) {
 }
 
 // ---- Replies ----
-static struct str continue_token(struct listing *list) {
-    struct arena *arena = list->op->arena;
-    struct str text =
-        arena_printf(arena, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%lld,\"start\":\"%.*s\"}",
-                     (long long)list->revision, STR_ARG(list->next_key));
-    return base64_encode(arena, text);
+struct str api_continue_token(struct arena *arena, int64_t revision, struct str prefix,
+                              struct str last) {
+    struct str key = str_skip(last, prefix.n);
+    if (str_starts(key, STR("/"))) {
+        key = str_skip(key, 1);
+    }
+    struct str start =
+        arena_concat(arena, arena_concat(arena, STR("/"), key), (struct str){"", 1}); // the NUL
+    return token_text(arena, revision, start);
 }
 
 static struct doc_value list_metadata(struct listing *list) {
@@ -257,7 +334,9 @@ static struct doc_value list_metadata(struct listing *list) {
     doc_object_set_c(&metadata, "resourceVersion",
                      doc_make_str(arena_printf(arena, "%lld", (long long)list->revision)));
     if (list->next_key.n) {
-        doc_object_set_c(&metadata, "continue", doc_make_str(continue_token(list)));
+        doc_object_set_c(
+            &metadata, "continue",
+            doc_make_str(api_continue_token(arena, list->revision, list->prefix, list->next_key)));
         if (api_selection_is_empty(&list->selection)) {
             doc_object_set_c(&metadata, "remainingItemCount", doc_make_int((int64_t)list->left));
         }
@@ -319,7 +398,10 @@ static bool list_as_objects(struct listing *list) {
 bool api_verb_list(struct api_op *op) {
     struct listing list = {.op = op};
     const struct api_request *request = &op->request;
-    if (!api_selection_parse(op->arena, op->kind, request->label_selector, request->field_selector,
+    // What a cache may answer comes in one piece.
+    list.limit = str_eq(request->resource_version, STR("0")) ? 0 : request->limit;
+    if (!api_request_check_list(op->arena, request, &op->error) ||
+        !api_selection_parse(op->arena, op->kind, request->label_selector, request->field_selector,
                              &list.selection, &op->error)) {
         return false;
     }

@@ -95,10 +95,18 @@ struct blob *api_partial_text(struct arena *arena, struct blob *stored) {
     return blob_create(arena_concat(arena, text, STR("}")));
 }
 
+struct doc_value api_table_metadata(struct arena *arena, const struct doc_value *object) {
+    struct doc_object out = doc_object_start(arena);
+    doc_object_set_c(&out, "resourceVersion",
+                     doc_make_str(doc_get_str(object, "metadata", "resourceVersion")));
+    return doc_object_done(&out);
+}
+
 static bool reply_table(struct api_op *op, int status, const struct doc_value *value) {
     AUTO_BUF struct buf out;
     buf_init(&out, LIMIT_JSON_BYTES);
-    if (!api_table_print(op->arena, op->kind, &value, 1, op->request.include, true, NULL,
+    struct doc_value metadata = api_table_metadata(op->arena, value);
+    if (!api_table_print(op->arena, op->kind, &value, 1, op->request.include, true, &metadata,
                          loop_wall(op->server->loop), &out)) {
         return api_error_set(&op->error, op->arena, 500, "InternalError", "the table is too large");
     }

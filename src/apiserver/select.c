@@ -32,13 +32,28 @@ static bool get_field(void *ctx, struct str key, struct str *value) {
     return api_field_value(subject->kind, &subject->root, key, subject->arena, value);
 }
 
+// Kinds with fields of their own word it differently from those without.
+static bool unknown_field(struct arena *arena, const struct api_kind *kind, struct str key,
+                          struct api_error *error) {
+    static const char own[] = " pods nodes replicationcontrollers events namespaces secrets "
+                              "services replicasets statefulsets jobs "
+                              "certificatesigningrequests ";
+    if (kind->custom ||
+        str_has(str_from(own), arena_printf(arena, " %.*s ", STR_ARG(kind->plural)))) {
+        return api_error_set(error, arena, 400, "BadRequest", "field label not supported: %.*s",
+                             STR_ARG(key));
+    }
+    return api_error_set(error, arena, 400, "BadRequest",
+                         "\"%.*s\" is not a known field selector: only \"metadata.name\", "
+                         "\"metadata.namespace\"",
+                         STR_ARG(key));
+}
+
 static bool parse_fields(struct arena *arena, const struct api_kind *kind, struct str fields,
                          struct api_selection *out, struct api_error *error) {
     struct err err = {0};
     if (!selector_parse_fields(fields, arena, &out->fields, &err)) {
-        return api_error_set(error, arena, 400, "BadRequest",
-                             "unable to parse field selector \"%.*s\": %s", STR_ARG(fields),
-                             err.message);
+        return api_error_set(error, arena, 400, "BadRequest", "%s", err.message);
     }
     size_t iter = 0;
     struct str key, value;
@@ -48,8 +63,7 @@ static bool parse_fields(struct arena *arena, const struct api_kind *kind, struc
     while (selector_next_field(out->fields, &iter, &key, &value, &equal)) {
         struct str ignored;
         if (!get_field(&subject, key, &ignored)) {
-            return api_error_set(error, arena, 400, "BadRequest", "field label not supported: %.*s",
-                                 STR_ARG(key));
+            return unknown_field(arena, kind, key, error);
         }
         out->needs_body |= !str_starts(key, STR("metadata."));
     }

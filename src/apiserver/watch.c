@@ -19,7 +19,8 @@ struct api_watcher {
     struct str ns;
     struct api_selection selection;
     struct api_watch_sink sink;
-    int64_t from; // revision to resume after; -1: begin with what is there
+    int64_t from;   // revision to resume after; -1: begin with what is there
+    int64_t wanted; // what is there must be at least as new as this
     bool initial_mark, bookmarks, live, dead;
     int64_t deadline, bookmark_at; // loop_now; 0: none
     int64_t told;                  // revision of the newest bookmark
@@ -91,11 +92,13 @@ static bool parse_from(struct api_watcher *watcher, const struct api_request *re
     int64_t revision = 0;
     if (request->resource_version.n &&
         (!str_to_int64(request->resource_version, &revision) || revision < 0)) {
-        return api_error_set(error, arena, 400, "BadRequest",
-                             "invalid resource version \"%.*s\": not a number",
-                             STR_ARG(request->resource_version));
+        return api_error_revision(arena, request->resource_version, error);
     }
     watcher->from = revision == 0 || request->send_initial_events ? -1 : revision;
+    if (request->initial_events_given && !request->send_initial_events && revision == 0) {
+        watcher->from = watcher->server->durable; // from now on
+    }
+    watcher->wanted = request->send_initial_events ? revision : 0;
     return true;
 }
 
@@ -123,7 +126,7 @@ uint64_t api_watch_start(struct apiserver *server, struct arena *arena,
     watcher->gvr.version = arena_dup(own, request->gvr.version);
     watcher->gvr.resource = arena_dup(own, request->gvr.resource);
     watcher->ns = arena_dup(own, request->ns);
-    watcher->initial_mark = request->send_initial_events;
+    watcher->initial_mark = request->send_initial_events && request->allow_bookmarks;
     watcher->bookmarks = request->allow_bookmarks;
     watcher->collection = api_collection_get(server, kind->storage_group, kind->plural);
     struct str labels = arena_dup(own, request->label_selector);
@@ -131,10 +134,11 @@ uint64_t api_watch_start(struct apiserver *server, struct arena *arena,
     if (request->name.n) { // the old form of a watch on one object
         fields = arena_printf(own, "metadata.name=%.*s", STR_ARG(request->name));
     }
-    if (!parse_from(watcher, request, arena, error) ||
+    if (!api_request_check_list(own, request, error) || !parse_from(watcher, request, own, error) ||
         !api_selection_parse(own, kind, labels, fields, &watcher->selection, error)) {
-        if (error->message.n) { // it may lie in the arena that goes away
+        if (error->message.n) { // it lies in the arena that goes away
             error->message = arena_dup(arena, error->message);
+            error->details = doc_clone(arena, &error->details);
         }
         arena_destroy(own);
         return 0;
@@ -243,7 +247,7 @@ static struct blob *left_object(struct api_watcher *watcher, const struct api_ev
 }
 
 static void deliver(struct api_watcher *watcher, struct api_event *event) {
-    if (event->collection != watcher->collection ||
+    if (event->collection != watcher->collection || event->revision <= watcher->from ||
         (watcher->ns.n && !str_eq((struct str){event->key, event->ns_len}, watcher->ns))) {
         return;
     }
@@ -269,8 +273,16 @@ static void deliver(struct api_watcher *watcher, struct api_event *event) {
 
 static bool too_old(struct api_watcher *watcher) {
     struct apiserver *server = watcher->server;
-    if (watcher->from < 0 ||
-        (watcher->from >= server->history.compacted && watcher->from <= server->durable)) {
+    if (watcher->wanted > server->durable) {
+        struct arena *arena = arena_create();
+        struct api_error error = {0};
+        api_error_too_new(server, arena, watcher->wanted, &error);
+        end(watcher, &error);
+        arena_destroy(arena);
+        return true;
+    }
+    // A revision of the future is waited for.
+    if (watcher->from < 0 || watcher->from >= server->history.compacted) {
         return false;
     }
     struct arena *arena = arena_create();
