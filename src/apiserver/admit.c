@@ -7,8 +7,9 @@
 #include "base/limits.h"
 
 static const struct admit_rule *find_rule(const struct api_kind *kind) {
-    static const struct admit_rule *const lists[] = {admit_core, admit_workloads, admit_network,
-                                                     admit_policy, admit_control};
+    static const struct admit_rule *const lists[] = {admit_core,    admit_workloads, admit_network,
+                                                     admit_policy,  admit_control,   admit_storage,
+                                                     admit_webhooks};
     for (size_t l = 0; l < ARRAY_LEN(lists) && !kind->custom; l++) {
         for (const struct admit_rule *rule = lists[l]; rule->kind; rule++) {
             if (str_eq_c(kind->kind, rule->kind) && str_eq_c(kind->group, rule->group)) {
@@ -19,22 +20,44 @@ static const struct admit_rule *find_rule(const struct api_kind *kind) {
     return NULL;
 }
 
-// Strict refuses unknown fields, Warn tells of them, Ignore drops them in silence.
-static bool report_unknown(struct admit *a, struct str *pruned, size_t count,
-                           struct api_error *error) {
-    if (count == 0 || str_eq(a->admission->field_validation, STR("Ignore"))) {
-        return true;
+// Strict refuses unknown and duplicate fields, Warn tells of them, Ignore drops them in silence. Duplicates are told of once.
+static void warn_strict(struct admit *a, const struct str *unknown, size_t count) {
+    struct api_admission *admission = a->admission;
+    for (size_t i = 0; i < admission->duplicate_count; i++) {
+        struct str name = admission->duplicates[i];
+        admit_warn(a, admission->yaml
+                          ? name
+                          : arena_printf(a->arena, "duplicate field \"%.*s\"", STR_ARG(name)));
     }
-    if (!str_eq(a->admission->field_validation, STR("Strict"))) {
-        for (size_t i = 0; i < count; i++) {
-            admit_warn(a, arena_printf(a->arena, "unknown field \"%.*s\"", STR_ARG(pruned[i])));
-        }
-        return true;
-    }
-    struct str list = {"", 0};
+    admission->duplicate_count = 0;
     for (size_t i = 0; i < count; i++) {
-        list = arena_printf(a->arena, "%.*s%sunknown field \"%.*s\"", STR_ARG(list), i ? ", " : "",
-                            STR_ARG(pruned[i]));
+        admit_warn(a, arena_printf(a->arena, "unknown field \"%.*s\"", STR_ARG(unknown[i])));
+    }
+}
+
+static bool report_unknown(struct admit *a, struct str *unknown, size_t count,
+                           struct api_error *error) {
+    const struct api_admission *admission = a->admission;
+    if (count + admission->duplicate_count == 0 ||
+        str_eq(admission->field_validation, STR("Ignore"))) {
+        return true;
+    }
+    if (!str_eq(admission->field_validation, STR("Strict"))) {
+        warn_strict(a, unknown, count);
+        return true;
+    }
+    struct str list = admission->yaml && admission->duplicate_count ? STR("yaml: unmarshal errors:")
+                                                                    : (struct str){"", 0};
+    for (size_t i = 0; i < admission->duplicate_count; i++) {
+        struct str name = admission->duplicates[i];
+        list = admission->yaml
+                   ? arena_printf(a->arena, "%.*s\n  %.*s", STR_ARG(list), STR_ARG(name))
+                   : arena_printf(a->arena, "%.*s%sduplicate field \"%.*s\"", STR_ARG(list),
+                                  list.n ? ", " : "", STR_ARG(name));
+    }
+    for (size_t i = 0; i < count; i++) {
+        list = arena_printf(a->arena, "%.*s%sunknown field \"%.*s\"", STR_ARG(list),
+                            list.n ? ", " : "", STR_ARG(unknown[i]));
     }
     const struct api_kind *kind = a->kind;
     return api_error_set(error, a->arena, 400, "BadRequest",
@@ -46,15 +69,19 @@ static bool report_unknown(struct admit *a, struct str *pruned, size_t count,
 
 static bool admit_custom(struct admit *a, struct doc_value *object, struct api_error *error) {
     struct str *pruned = NULL;
-    size_t pruned_count = 0, problem_count = 0;
-    if (!api_decode_metadata(a, object, &pruned, &pruned_count, error) ||
-        !report_unknown(a, pruned, pruned_count, error)) {
+    size_t pruned_count = 0;
+    if (!api_decode_metadata(a, object, &pruned, &pruned_count, error)) {
         return false;
+    }
+    if (!a->kind->schema || pruned_count > 0) {
+        if (!report_unknown(a, pruned, pruned_count, error)) {
+            return false;
+        }
+        pruned_count = 0;
     }
     if (!a->kind->schema) {
         return true;
     }
-    pruned_count = 0;
     *object = schema_struct_prune(a->kind->schema, a->arena, object, &pruned, &pruned_count);
     if (!report_unknown(a, pruned, pruned_count, error)) {
         return false;
@@ -63,11 +90,13 @@ static bool admit_custom(struct admit *a, struct doc_value *object, struct api_e
     if (a->admission->defaults_only) {
         return true;
     }
-    struct schema_problem *problems = NULL;
-    schema_struct_validate(a->kind->schema, a->arena, object, &problems, &problem_count);
-    if (problem_count > 0) {
+    struct schema_verdict verdict = schema_struct_judge(a->kind->schema, a->arena, object, a->old);
+    for (size_t i = 0; i < verdict.warning_count; i++) {
+        admit_warn(a, verdict.warnings[i]);
+    }
+    if (verdict.problem_count > 0) {
         return api_error_invalid(error, a->arena, a->kind, doc_get_str(object, "metadata", "name"),
-                                 problems, problem_count);
+                                 verdict.problems, verdict.problem_count);
     }
     return true;
 }

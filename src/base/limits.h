@@ -31,6 +31,7 @@ enum {
     LIMIT_SEMVER_GROUPS = 32,
     LIMIT_SCHEMA_DEPTH = 64,         // nesting of a CRD's schema
     LIMIT_SCHEMA_NODES = 200 * 1000, // schemas in one CRD version
+    LIMIT_SCHEMA_COMPARED = 4 * MIB, // items compared to find what lists of type map held before
     LIMIT_SCHEMA_PROBLEMS = 1000,    // what one validation reports
 
     // HTTP

@@ -78,6 +78,7 @@ struct cel_object { // a document with the type that describes it
 struct cel_time {
     int64_t seconds; // since 1970, or of a duration; a duration's parts have the same sign
     int32_t nanos;
+    int32_t offset; // of the time zone it was written in, in seconds; for its text only
 };
 
 struct cel_value {
@@ -117,10 +118,14 @@ struct cel_env {
 };
 
 struct cel_program;
-// NULL when the expression is wrong; then `problem` is what the API server says ("ERROR: <input>:1:6: ..."). Types and texts
-// of the environment must live as long as the program.
+struct cel_problem {
+    struct str text; // as the API server says it ("ERROR: <input>:1:6: ...")
+    bool late; // the expression is right, but a program cannot be made of it (a wrong pattern)
+};
+// NULL when the expression is wrong; then `problem` says why. Types and texts of the environment must live as long as
+// the program.
 struct cel_program *cel_compile(struct arena *arena, struct str text, const struct cel_env *env,
-                                struct str *problem);
+                                struct cel_problem *problem);
 void cel_program_release(struct cel_program *program); // compiled patterns; NULL is fine
 const struct cel_type *cel_program_type(const struct cel_program *program);
 struct str cel_type_name(struct arena *arena,

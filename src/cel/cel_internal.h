@@ -64,6 +64,7 @@ struct cel_node {
     uint8_t kind;
     uint8_t op;
     bool test;                   // NODE_SELECT: has()
+    bool validated, folded;      // macros share parts
     bool member;                 // NODE_CALL: args[0] is the target
     uint32_t line, column;       // line from 1, column from 0, in characters
     const struct cel_type *type; // after checking
@@ -156,6 +157,13 @@ const struct cel_type *cel_type_named(struct str name); // "int", "list", ...; N
 
 // ---- check.c ----
 bool cel_check(struct cel_compiler *c, struct cel_node *root);
+bool cel_type_same(const struct cel_type *a, const struct cel_type *b);
+
+// ---- validate.c ----
+// What is refused in a tree whose types are right: mixed lists, constants that can only be wrong.
+void cel_validate(struct cel_compiler *c, struct cel_node *root);
+// Conversions of constants are made once; false when one fails, with the reason.
+bool cel_fold_constants(struct cel_compiler *c, struct cel_node *root, struct str *problem);
 
 // ---- functions ----
 struct cel_eval; // the running evaluation
@@ -184,7 +192,7 @@ enum cel_cost_rule {
 struct cel_function {
     const char *name;
     const char *signature;
-    bool member; // the first argument stands before the dot
+    bool member;            // the first argument stands before the dot
     uint8_t cost;
     cel_call *call;
 };
@@ -241,6 +249,9 @@ size_t cel_list_len(const struct cel_value *list);
 struct cel_value cel_map_make(struct arena *arena);
 void cel_map_add(struct arena *arena, struct cel_map *map, struct cel_value key,
                  struct cel_value value);
+// Replaces the value of a key that is there.
+void cel_map_put(struct cel_eval *e, struct cel_map *map, struct cel_value key,
+                 struct cel_value value);
 size_t cel_map_len(const struct cel_value *map);
 // The i-th key and value of a map or object.
 void cel_map_entry(struct cel_eval *e, const struct cel_value *map, size_t i, struct cel_value *key,
@@ -277,6 +288,11 @@ struct cel_time cel_duration_from_ns(int64_t ns);
 
 // ---- Kubernetes' own kinds ----
 bool cel_other_equal(const struct cel_value *a, const struct cel_value *b); // same kind
+// What of a constant format and a literal list of arguments can only fail.
+void cel_format_check(struct cel_compiler *c, struct cel_node *call);
+// A function of one constant.
+struct cel_value cel_call_constant(const struct cel_program *program, const struct cel_node *node,
+                                   struct cel_value arg);
 struct str cel_format_string(struct cel_eval *e, struct str format, const struct cel_value *list,
                              struct cel_value *error);
 // string(ip), string(cidr)

@@ -140,7 +140,7 @@ static bool assign_wide(struct checker *k, const struct cel_type *actual,
     return assign(k, actual, formal);
 }
 
-static bool same_type(const struct cel_type *a, const struct cel_type *b) {
+bool cel_type_same(const struct cel_type *a, const struct cel_type *b) {
     return is_more_general(a, b) && is_more_general(b, a);
 }
 
@@ -242,7 +242,7 @@ static const struct cel_type *resolve(struct checker *k, struct cel_node *node) 
         }
         const struct cel_type *type = try_overload(k, all[i], node);
         if (type) {
-            result = !result || same_type(result, type) ? type : &cel_type_dyn;
+            result = !result || cel_type_same(result, type) ? type : &cel_type_dyn;
             fit[used++] = all[i];
         }
     }
@@ -374,6 +374,15 @@ static const struct cel_type *check_select(struct checker *k, struct cel_node *n
 
 // ---- Calls ----
 
+static void expect_type(struct checker *k, const struct cel_node *node,
+                        const struct cel_type *wanted) {
+    if (!assign(k, node->type, wanted)) {
+        fail(k, node, "expected type '%.*s' but found '%.*s'",
+             STR_ARG(cel_type_name(k->c->arena, wanted)),
+             STR_ARG(cel_type_name(k->c->arena, node->type)));
+    }
+}
+
 // `sets.contains(a, b)`: the target is no value but a part of the function's name.
 static void find_namespace(struct checker *k, struct cel_node *node, const struct names *scope) {
     const struct cel_node *first = node->args.items[0];
@@ -401,31 +410,6 @@ static void set_operator(struct cel_node *node) {
     }
 }
 
-// Constants that can only be wrong are refused at once.
-static void check_constant(struct checker *k, struct cel_node *node) {
-    size_t last = node->args.len - 1;
-    struct cel_node *arg = node->args.len ? node->args.items[last] : NULL;
-    struct cel_time time;
-    if (!arg || arg->kind != NODE_LITERAL || arg->value.kind != CEL_STRING) {
-        return;
-    }
-    struct str text = arg->value.u.text;
-    if (str_eq_c(node->name, "duration") && !cel_duration_parse(text, &time)) {
-        fail(k, arg, "invalid duration argument");
-    } else if (str_eq_c(node->name, "timestamp") && !cel_time_parse(text, &time)) {
-        fail(k, arg, "invalid timestamp argument");
-    } else if (str_eq_c(node->name, "matches") || str_eq_c(node->name, "find") ||
-               str_eq_c(node->name, "findAll")) {
-        char problem[256];
-        node->regex = regex_create(text.p, text.n, problem, sizeof problem);
-        if (node->regex) {
-            VEC_PUSH(&k->c->program->patterns, node->regex);
-        } else if (str_eq_c(node->name, "matches")) {
-            fail(k, arg, "invalid matches argument");
-        }
-    }
-}
-
 static const struct cel_type *check_call(struct checker *k, struct cel_node *node,
                                          const struct names *scope) {
     if (node->op == OP_OPT_SELECT) {
@@ -450,26 +434,26 @@ static const struct cel_type *check_call(struct checker *k, struct cel_node *nod
         return &ERROR_TYPE;
     }
     set_operator(node);
-    const struct cel_type *type = resolve(k, node);
-    if (type->kind != CEL_ERROR) {
-        check_constant(k, node);
+    if (node->op == OP_AND || node->op == OP_OR) {
+        for (size_t i = 0; i < node->args.len; i++) {
+            expect_type(k, node->args.items[i], &cel_type_bool);
+        }
+        return &cel_type_bool;
     }
-    return type;
+    return resolve(k, node);
 }
 
 // ---- Literals ----
 
 static const struct cel_type *join(struct checker *k, const struct cel_type *before,
-                                   const struct cel_node *node, const struct cel_type *type) {
+                                   const struct cel_type *type) {
     if (!before) {
         return type;
     }
     if (assign(k, type, before)) {
         return is_more_general(before, type) ? before : type;
     }
-    return fail(k, node, "expected type '%.*s' but found '%.*s'",
-                STR_ARG(cel_type_name(k->c->arena, before)),
-                STR_ARG(cel_type_name(k->c->arena, type)));
+    return &cel_type_dyn; // refused at the end, where it is not an argument of format()
 }
 
 // The type of an entry; one written with `?` is optional.
@@ -492,7 +476,7 @@ static const struct cel_type *check_list(struct checker *k, struct cel_node *nod
     const struct cel_type *item = NULL;
     for (size_t i = 0; i < node->args.len; i++) {
         const struct cel_type *type = entry_type(k, node->args.items[i], node->optional[i], scope);
-        item = join(k, item, node->args.items[i], type);
+        item = join(k, item, type);
     }
     return cel_type_make(k->c->arena, CEL_LIST, NULL, item ? item : new_param(k));
 }
@@ -502,8 +486,8 @@ static const struct cel_type *check_map(struct checker *k, struct cel_node *node
     const struct cel_type *key = NULL, *item = NULL;
     for (size_t i = 0; i + 1 < node->args.len; i += 2) {
         struct cel_node *name = node->args.items[i], *value = node->args.items[i + 1];
-        key = join(k, key, name, check(k, name, scope));
-        item = join(k, item, value, entry_type(k, value, node->optional[i], scope));
+        key = join(k, key, check(k, name, scope));
+        item = join(k, item, entry_type(k, value, node->optional[i], scope));
     }
     return cel_type_make(k->c->arena, CEL_MAP, key ? key : new_param(k),
                          item ? item : new_param(k));
@@ -536,15 +520,6 @@ static bool range_types(struct checker *k, const struct cel_node *range, bool tw
         return false;
     }
     return true;
-}
-
-static void expect_type(struct checker *k, const struct cel_node *node,
-                        const struct cel_type *wanted) {
-    if (!assign(k, node->type, wanted)) {
-        fail(k, node, "expected type '%.*s' but found '%.*s'",
-             STR_ARG(cel_type_name(k->c->arena, wanted)),
-             STR_ARG(cel_type_name(k->c->arena, node->type)));
-    }
 }
 
 static const struct cel_type *check_fold(struct checker *k, struct cel_node *node,
@@ -609,5 +584,8 @@ bool cel_check(struct cel_compiler *c, struct cel_node *root) {
                       "the expression is too complex to check (CEL_DECLARED_STEPS)");
     }
     VEC_FREE(&k.trail);
+    if (c->issue_count == 0) {
+        cel_validate(c, root);
+    }
     return c->issue_count == 0;
 }

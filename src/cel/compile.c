@@ -73,16 +73,20 @@ struct str cel_issues_text(struct cel_compiler *c) {
 }
 
 struct cel_program *cel_compile(struct arena *arena, struct str text, const struct cel_env *env,
-                                struct str *problem) {
+                                struct cel_problem *problem) {
     struct cel_program *program = ARENA_NEW(arena, struct cel_program);
     program->arena = arena;
     program->text = arena_dup(arena, text);
     struct cel_compiler c = {.arena = arena, .text = program->text, .env = env, .program = program};
     program->root = cel_parse(&c);
     if (program->root && cel_check(&c, program->root)) {
-        return program;
+        if (cel_fold_constants(&c, program->root, &problem->text)) {
+            return program;
+        }
+        problem->late = true;
+    } else {
+        *problem = (struct cel_problem){cel_issues_text(&c), false};
     }
-    *problem = cel_issues_text(&c);
     cel_program_release(program);
     return NULL;
 }

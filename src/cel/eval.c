@@ -141,7 +141,7 @@ static bool find_part(struct cel_eval *e, const struct cel_value *of, const stru
         return false;
     }
     if (of->kind != CEL_LIST) {
-        *out = cel_no_overload(e);
+        *out = missing_key(e, key);
         return false;
     }
     int64_t index;
@@ -155,7 +155,7 @@ static bool find_part(struct cel_eval *e, const struct cel_value *of, const stru
     } else {
         *out = cel_error(e->arena, "unsupported index type '%.*s' in list",
                          STR_ARG(cel_value_type_name(key)));
-        return false;
+        return true;
     }
     if (index < 0 || (uint64_t)index >= cel_list_len(of)) {
         *out = cel_error(e->arena, "index out of bounds: %lld", (long long)index);
@@ -173,9 +173,6 @@ static struct cel_value optional_part(struct cel_eval *e, struct cel_value of,
             return of;
         }
         of = *of.u.optional;
-    }
-    if (of.kind != CEL_LIST && of.kind != CEL_MAP && of.kind != CEL_OBJECT && of.kind != CEL_HOST) {
-        return cel_no_overload(e);
     }
     if (!find_part(e, &of, key, &found)) {
         return cel_optional(e->arena, NULL);
@@ -200,10 +197,8 @@ static struct cel_value eval_select(struct cel_eval *e, const struct cel_node *n
             out = of.u.host->find(of.u.host->context, e->arena, node->name);
             return cel_bool(!is_error(&out));
         }
-        if (of.kind != CEL_MAP && of.kind != CEL_OBJECT) {
-            return cel_no_overload(e);
-        }
-        return cel_bool(cel_map_find(e, &of, &key, &out));
+        bool found = find_part(e, &of, &key, &out);
+        return found && is_error(&out) ? out : cel_bool(found);
     }
     find_part(e, &of, &key, &out);
     return out;
@@ -278,7 +273,10 @@ static struct cel_value order_result(struct cel_eval *e, enum cel_operator op,
     bool textual = a->kind == CEL_STRING || a->kind == CEL_BYTES;
     cel_spend(e, textual ? pair_cost(a, b) : 1);
     if (!cel_compare(a, b, &order)) {
-        return cel_no_overload(e);
+        bool ordered = a->kind != CEL_NULL && a->kind != CEL_LIST && a->kind != CEL_MAP &&
+                       a->kind != CEL_OBJECT && a->kind != CEL_TYPE;
+        return ordered ? cel_no_overload(e)
+                       : cel_error(e->arena, "no such overload: %s", cel_operator_name(op));
     }
     if (order == 2) { // NaN
         return cel_error(e->arena, "NaN values cannot be ordered");
@@ -333,7 +331,7 @@ static struct cel_value negate(struct cel_eval *e, const struct cel_value *v) {
                                   .u.time = {-v->u.time.seconds, -v->u.time.nanos}};
     }
     if (v->kind != CEL_INT) {
-        return cel_no_overload(e);
+        return cel_error(e->arena, "no such overload: -_");
     }
     return v->u.integer == INT64_MIN ? cel_error(e->arena, "integer overflow")
                                      : cel_int(-v->u.integer);
@@ -447,6 +445,20 @@ static struct cel_value eval_function(struct cel_eval *e, const struct cel_node 
             return out;
         }
     }
+    // Kubernetes names the function where it looks among several, and not where one has the receiver decide.
+    static const char *const PLAIN[] = {"startsWith", "endsWith", "matches", "contains"};
+    for (size_t i = 0; i < ARRAY_LEN(PLAIN); i++) {
+        if (str_eq_c(node->name, PLAIN[i])) {
+            return cel_no_overload(e);
+        }
+    }
+    if (str_eq_c(node->name, "size")) {
+        return args[0].kind == CEL_DURATION ? cel_no_overload(e)
+                                            : cel_error(e->arena, "no such overload: size");
+    }
+    if (str_eq_c(node->name, "sort") || str_eq_c(node->name, "@sortByAssociatedKeys")) {
+        return cel_error(e->arena, "list elements must be comparable");
+    }
     struct str names = {"", 0};
     for (size_t i = 0; i < count; i++) {
         names = arena_printf(e->arena, "%.*s%s%.*s", STR_ARG(names), i ? ", " : "",
@@ -522,7 +534,7 @@ static struct cel_value eval_list(struct cel_eval *e, const struct cel_node *nod
 
 static struct cel_value eval_map(struct cel_eval *e, const struct cel_node *node,
                                  const struct cel_scope *scope) {
-    struct cel_value out = cel_map_make(e->arena), found;
+    struct cel_value out = cel_map_make(e->arena);
     for (size_t i = 0; i + 1 < node->args.len; i += 2) {
         struct cel_value key = eval(e, node->args.items[i], scope);
         struct cel_value value = eval(e, node->args.items[i + 1], scope);
@@ -538,21 +550,39 @@ static struct cel_value eval_map(struct cel_eval *e, const struct cel_node *node
             }
             value = *value.u.optional;
         }
-        if (key.kind != CEL_STRING && key.kind != CEL_INT && key.kind != CEL_UINT &&
-            key.kind != CEL_BOOL) {
-            return cel_error(e->arena, "unsupported key type: %.*s",
-                             STR_ARG(cel_value_type_name(&key)));
-        }
-        if (cel_map_find(e, &out, &key, &found)) {
-            return cel_error(e->arena, "Failed with repeated key");
-        }
-        cel_map_add(e->arena, out.u.map, key, value);
+        cel_map_put(e, out.u.map, key, value);
     }
     cel_spend(e, is_constant(node) && node->args.len ? 0 : 30);
     return out;
 }
 
 // ---- Comprehensions ----
+
+// How the reference implementation calls its values in the one message that shows it.
+static const char *go_name(const struct cel_value *v) {
+    switch (v->kind) {
+    case CEL_BOOL:
+        return "types.Bool";
+    case CEL_INT:
+        return "types.Int";
+    case CEL_UINT:
+        return "types.Uint";
+    case CEL_DOUBLE:
+        return "types.Double";
+    case CEL_STRING:
+        return "types.String";
+    case CEL_BYTES:
+        return "types.Bytes";
+    case CEL_NULL:
+        return "types.Null";
+    case CEL_DURATION:
+        return "types.Duration";
+    case CEL_TIMESTAMP:
+        return "types.Timestamp";
+    default:
+        return cel_kind_name((enum cel_kind)v->kind);
+    }
+}
 
 static struct cel_value eval_fold(struct cel_eval *e, const struct cel_node *node,
                                   const struct cel_scope *scope) {
@@ -563,8 +593,7 @@ static struct cel_value eval_fold(struct cel_eval *e, const struct cel_node *nod
     }
     bool list = range.kind == CEL_LIST, map = range.kind == CEL_MAP || range.kind == CEL_OBJECT;
     if (!list && !map) {
-        return cel_error(e->arena, "got '%.*s', expected iterable type",
-                         STR_ARG(cel_value_type_name(&range)));
+        return cel_error(e->arena, "got '%s', expected iterable type", go_name(&range));
     }
     struct cel_scope accu = {f->accu, eval(e, f->init, scope), scope};
     accu.value.builder = f->growing;
@@ -615,6 +644,15 @@ static struct cel_value eval(struct cel_eval *e, const struct cel_node *node,
     default:
         return eval_fold(e, node, scope);
     }
+}
+
+struct cel_value cel_call_constant(const struct cel_program *program, const struct cel_node *node,
+                                   struct cel_value arg) {
+    struct cel_eval e = {.arena = program->arena,
+                         .program = program,
+                         .limit = UINT64_MAX,
+                         .memory_start = arena_used(program->arena)};
+    return eval_function(&e, node, &arg, 1);
 }
 
 bool cel_eval(const struct cel_program *program, const struct cel_binding *bindings, size_t count,

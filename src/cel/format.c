@@ -108,6 +108,9 @@ static bool add_text(struct formatter *f, const struct cel_value *v, bool nested
         return true;
     case CEL_DOUBLE:
         if (!is_infinite(f, v)) {
+            if (nested) {
+                return buf_printf(&f->out, "%f", v->u.number);
+            }
             buf_add_str(&f->out, cel_double_text(arena, v->u.number));
         }
         return true;
@@ -117,6 +120,24 @@ static bool add_text(struct formatter *f, const struct cel_value *v, bool nested
                     "maps, lists, types, durations, and timestamps, was given ",
                     v);
     }
+}
+
+// 1.5×10⁰⁰, as the reference implementation's number printer writes it.
+static bool add_scientific(struct formatter *f, int precision, double d) {
+    static const char *const DIGITS[] = {"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"};
+    char text[1200];
+    snprintf(text, sizeof text, "%.*e", precision, d);
+    char *mark = strchr(text, 'e');
+    buf_add(&f->out, text, mark ? (size_t)(mark - text) : strlen(text));
+    buf_add_c(&f->out, "×10");
+    for (const char *p = mark ? mark + 1 : ""; *p; p++) {
+        if (*p == '-') {
+            buf_add_c(&f->out, "⁻");
+        } else if (*p >= '0' && *p <= '9') {
+            buf_add_c(&f->out, DIGITS[*p - '0']);
+        }
+    }
+    return true;
 }
 
 static bool add_fixed(struct formatter *f, const struct cel_value *v, char clause, int precision) {
@@ -135,7 +156,7 @@ static bool add_fixed(struct formatter *f, const struct cel_value *v, char claus
         return true;
     }
     return clause == 'f' ? buf_printf(&f->out, "%.*f", precision, d)
-                         : buf_printf(&f->out, "%.*e", precision, d);
+                         : add_scientific(f, precision, d);
 }
 
 static void add_radix(struct formatter *f, uint64_t value, bool negative, unsigned base,
@@ -257,4 +278,81 @@ struct str cel_format_string(struct cel_eval *e, struct str format, const struct
     struct str text = arena_dup(e->arena, buf_str(&f.out));
     buf_fini(&f.out);
     return text;
+}
+
+// ---- Checks of constants ----
+
+static struct str check_clause(struct arena *arena, char clause, const struct cel_type *type) {
+    enum cel_kind kind = (enum cel_kind)type->kind;
+    bool whole = kind == CEL_INT || kind == CEL_UINT;
+    struct str name = str_from(cel_kind_name(kind));
+    if (kind == CEL_DYN || clause == 's') {
+        return STR("");
+    }
+    const char *what = NULL;
+    if (clause == 'd' && !whole) {
+        what = "decimal clause can only be used on integers, was given ";
+    } else if (clause == 'o' && !whole) {
+        what = "octal clause can only be used on integers, was given ";
+    } else if (clause == 'b' && !whole && kind != CEL_BOOL) {
+        what = "only integers and bools can be formatted as binary, was given ";
+    } else if ((clause == 'x' || clause == 'X') && !whole && kind != CEL_STRING &&
+               kind != CEL_BYTES) {
+        what = "only integers, byte buffers, and strings can be formatted as hex, was given ";
+    } else if (clause == 'f' && kind != CEL_DOUBLE && kind != CEL_STRING) {
+        what = "fixed-point clause can only be used on doubles, was given ";
+    } else if (clause == 'e' && kind != CEL_DOUBLE && kind != CEL_STRING) {
+        what = "scientific clause can only be used on doubles, was given ";
+    }
+    return what ? arena_printf(arena, "error during formatting: %s%.*s", what, STR_ARG(name))
+                : STR("");
+}
+
+void cel_format_check(struct cel_compiler *c, struct cel_node *call) {
+    const struct cel_node *format = call->args.items[0], *list = call->args.items[1];
+    if (format->kind != NODE_LITERAL || format->value.kind != CEL_STRING ||
+        list->kind != NODE_LIST) {
+        return;
+    }
+    struct str text = format->value.u.text;
+    size_t used = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] != '%') {
+            continue;
+        }
+        if (++i >= text.n) {
+            cel_issue_add(c, call->line, call->column, "unexpected end of string");
+            return;
+        }
+        if (text.p[i] == '%') {
+            continue;
+        }
+        bool precision = text.p[i] == '.';
+        while (i < text.n && precision &&
+               (text.p[i] == '.' || (text.p[i] >= '0' && text.p[i] <= '9'))) {
+            i++;
+        }
+        if (used >= list->args.len) {
+            cel_issue_add(c, call->line, call->column, "index %zu out of range", used);
+            return;
+        }
+        const struct cel_node *arg = list->args.items[used++];
+        if (i >= text.n || !memchr("sdfebxXo", text.p[i], 8)) {
+            cel_issue_add(
+                c, arg->line, arg->column,
+                "could not parse formatting clause: unrecognized formatting clause \"%c\"",
+                i < text.n ? text.p[i] : ' ');
+            return;
+        }
+        struct str problem = check_clause(c->arena, text.p[i], cel_type_root(arg->type));
+        if (problem.n) {
+            cel_issue_add(c, arg->line, arg->column, "%.*s", STR_ARG(problem));
+            return;
+        }
+    }
+    if (used < list->args.len) {
+        cel_issue_add(c, call->line, call->column,
+                      "too many arguments supplied to string.format (expected %zu, got %zu)", used,
+                      list->args.len);
+    }
 }

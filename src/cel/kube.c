@@ -164,44 +164,74 @@ FUNCTION(quantity_sub) {
 
 // ---- Semantic versions ----
 
-static bool is_identifiers(struct str text, bool numbers_plain) {
-    struct str part;
-    if (text.n == 0 || text.p[text.n - 1] == '.') {
-        return false;
-    }
-    while (str_next(&text, '.', &part)) {
-        bool digits = true;
-        for (size_t i = 0; i < part.n; i++) {
-            char c = part.p[i];
-            bool digit = c >= '0' && c <= '9';
-            digits = digits && digit;
-            if (!digit && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z') && c != '-') {
-                return false;
-            }
-        }
-        if (part.n == 0 || (numbers_plain && digits && part.n > 1 && part.p[0] == '0')) {
+static bool only(struct str text, bool letters) {
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        bool letter = ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-';
+        if ((c < '0' || c > '9') && !(letters && letter)) {
             return false;
         }
     }
-    return true;
+    return text.n > 0;
 }
 
-static bool is_strict_version(struct str text) {
-    struct str rest = text, meta = {NULL, 0}, pre = {NULL, 0}, part;
-    if (str_cut(rest, '+', &rest, &meta) && !is_identifiers(meta, false)) {
-        return false;
+static bool has_leading_zero(struct str text) {
+    return text.n > 1 && text.p[0] == '0';
+}
+
+static struct str check_number(struct arena *arena, struct str text, const char *low,
+                               const char *high) {
+    uint64_t value;
+    if (text.n && !only(text, false)) {
+        return arena_printf(arena, "Invalid character(s) found in %s number \"%.*s\"", low,
+                            STR_ARG(text));
     }
-    if (str_cut(rest, '-', &rest, &pre) && !is_identifiers(pre, true)) {
-        return false;
+    if (has_leading_zero(text)) {
+        return arena_printf(arena, "%s number must not contain leading zeroes \"%.*s\"", high,
+                            STR_ARG(text));
     }
-    size_t parts = 0;
-    while (str_next(&rest, '.', &part)) {
-        uint64_t value;
-        if (!str_to_uint64(part, &value) || (part.n > 1 && part.p[0] == '0') || ++parts > 3) {
-            return false;
+    return str_to_uint64(text, &value)
+               ? STR("")
+               : arena_printf(arena, "strconv.ParseUint: parsing \"%.*s\": %s", STR_ARG(text),
+                              text.n ? "value out of range" : "invalid syntax");
+}
+
+static struct str check_identifiers(struct arena *arena, struct str text, bool prerelease) {
+    bool more = true;
+    while (more) {
+        struct str part;
+        more = str_cut(text, '.', &part, &text);
+        if (part.n == 0) {
+            return prerelease ? STR("Prerelease is empty") : STR("Build meta data is empty");
+        }
+        if (prerelease && only(part, false) && has_leading_zero(part)) {
+            return arena_printf(
+                arena, "Numeric PreRelease version must not contain leading zeroes \"%.*s\"",
+                STR_ARG(part));
+        }
+        if (!only(part, true)) {
+            return arena_printf(arena, "Invalid character(s) found in %s \"%.*s\"",
+                                prerelease ? "prerelease" : "build meta data", STR_ARG(part));
         }
     }
-    return parts == 3 && text.p[text.n - 1] != '.';
+    return STR("");
+}
+
+// Why a text is no semantic version; empty when it is one.
+static struct str check_version(struct arena *arena, struct str text) {
+    struct str major, minor, patch, meta, pre;
+    if (text.n == 0) {
+        return STR("Version string empty");
+    }
+    if (!str_cut(text, '.', &major, &minor) || !str_cut(minor, '.', &minor, &patch)) {
+        return STR("No Major.Minor.Patch elements found");
+    }
+    bool has_meta = str_cut(patch, '+', &patch, &meta), has_pre = str_cut(patch, '-', &patch, &pre);
+    struct str problem = check_number(arena, major, "major", "Major");
+    problem = problem.n ? problem : check_number(arena, minor, "minor", "Minor");
+    problem = problem.n ? problem : check_number(arena, patch, "patch", "Patch");
+    problem = problem.n || !has_pre ? problem : check_identifiers(arena, pre, true);
+    return problem.n || !has_meta ? problem : check_identifiers(arena, meta, false);
 }
 
 // "v1.2" -> "1.2.0", "01.02.3" -> "1.2.3".
@@ -219,31 +249,33 @@ static struct str normalize(struct arena *arena, struct str text) {
         }
         out = arena_printf(arena, "%.*s%s%.*s", STR_ARG(out), parts++ ? "." : "", STR_ARG(part));
     }
-    for (; parts > 0 && parts < 3; parts++) {
+    for (; parts < 3; parts++) {
         out = arena_concat(arena, out, STR(".0"));
     }
     return arena_concat(arena, out, tail);
 }
 
-static bool parse_version(struct cel_eval *e, const struct cel_value *args, size_t count,
-                          struct semver *out) {
+static struct str parse_version(struct cel_eval *e, const struct cel_value *args, size_t count,
+                                struct semver *out) {
     struct str text = args[0].u.text;
     if (count > 1 && args[1].u.boolean) {
         text = normalize(e->arena, text);
     }
-    return is_strict_version(text) && semver_parse(text, out);
+    struct str problem = check_version(e->arena, text);
+    return problem.n || semver_parse(text, out) ? problem : STR("Version string invalid");
 }
 
 FUNCTION(to_semver) {
     struct semver *version = ARENA_NEW(e->arena, struct semver);
-    if (!parse_version(e, args, count, version)) {
-        return cel_error(e->arena, "No Major.Minor.Patch elements found");
+    struct str problem = parse_version(e, args, count, version);
+    if (problem.n) {
+        return cel_error(e->arena, "%.*s", STR_ARG(problem));
     }
     return (struct cel_value){.kind = CEL_SEMVER, .u.other = version};
 }
 FUNCTION(is_semver) {
     struct semver version;
-    return cel_bool(parse_version(e, args, count, &version));
+    return cel_bool(parse_version(e, args, count, &version).n == 0);
 }
 static const struct semver *version_of(const struct cel_value *v) {
     return v->u.other;
@@ -338,7 +370,7 @@ static bool fits(struct str text, const char *pattern) {
 
 static void check_length(struct checks *c, struct str text, size_t most) {
     if (text.n > most) {
-        complain(c, arena_printf(c->e->arena, "must be no more than %zu bytes", most));
+        complain(c, arena_printf(c->e->arena, "must be no more than %zu characters", most));
     }
 }
 
@@ -400,7 +432,7 @@ static void check_qualified(struct checks *c, struct str text) {
     if (str_cut(text, '/', &prefix, &name)) {
         if (str_find_char(name, '/') != STR_NPOS) {
             complain(c, arena_printf(arena,
-                                     "a qualified name %s with an optional DNS subdomain prefix "
+                                     "a valid label key %s with an optional DNS subdomain prefix "
                                      "and '/' (e.g. 'example.com/MyName')",
                                      HELP));
             return;
@@ -453,8 +485,8 @@ static void check_named(struct checks *c, struct str name, struct str text) {
         check_qualified(c, text);
     } else if (str_eq_c(name, "uri")) {
         if (!fits(text, "^(/|[A-Za-z][A-Za-z0-9+.-]*:)[^\\x00-\\x1f\\x7f]*$")) {
-            complain(c, arena_printf(c->e->arena, "parse \"%.*s\": invalid URI for request",
-                                     STR_ARG(text)));
+            complain(c, arena_printf(c->e->arena, "parse \"%.*s\": %s", STR_ARG(text),
+                                     text.n ? "invalid URI for request" : "empty url"));
         }
     } else if (str_eq_c(name, "uuid")) {
         if (!fits(text, UUID)) {
@@ -485,7 +517,7 @@ FUNCTION(format_validate) {
 static const struct cel_function KUBE[] = {
     {"quantity", "s>Q", false, COST_TEXT, to_quantity},
     {"isQuantity", "s>b", false, COST_TEXT, is_quantity},
-    {"sign", "Q>i", true, COST_ONE, quantity_sign},
+    {"sign", "Q>i", false, COST_ONE, quantity_sign},
     {"isGreaterThan", "QQ>b", true, COST_ONE, quantity_greater},
     {"isLessThan", "QQ>b", true, COST_ONE, quantity_less},
     {"compareTo", "QQ>i", true, COST_ONE, quantity_compare_to},

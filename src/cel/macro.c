@@ -52,7 +52,9 @@ static bool read_variables(struct cel_compiler *c, const struct cel_node *call_n
         struct cel_node *arg = call_node->args.items[1 + i];
         if (arg->kind != NODE_IDENT) {
             fail(c, arg,
-                 count == 1 ? "argument must be a simple name" : "argument must be an identifier");
+                 count == 2                         ? "argument must be an identifier"
+                 : str_eq_c(call_node->name, "map") ? "argument is not an identifier"
+                                                    : "argument must be a simple name");
             return false;
         }
         *(i == 0 ? &out->var : &out->var2) = arg->name;

@@ -97,6 +97,7 @@ static struct str parse_url(struct arena *arena, struct str text, struct net_url
     } else if (colon == 0) {
         return STR("missing protocol scheme");
     }
+    str_cut(rest, '#', &rest, &part);
     str_cut(rest, '?', &rest, &out->query);
     if (!str_starts(rest, STR("/"))) {
         if (out->scheme.n) { // opaque
@@ -235,6 +236,26 @@ static bool parse_address(struct str text, struct net_ip *out) {
     return inet_pton(out->v6 ? AF_INET6 : AF_INET, copy, out->bytes) == 1;
 }
 
+// Why a text is no address, for the mistakes that people make.
+static const char *address_problem(struct str text) {
+    size_t parts = 0, digits = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (c != '.' && (c < '0' || c > '9')) {
+            return "unable to parse IP";
+        }
+        if (c == '.') {
+            parts++;
+            digits = 0;
+        } else if (++digits == 2 && text.p[i - 1] == '0') {
+            return "IPv4 field has octet with leading zero";
+        }
+    }
+    return parts == 0  ? "unable to parse IP"
+           : parts < 3 ? "IPv4 address too short"
+                       : "IPv4 field has value >255";
+}
+
 static bool is_mapped(const struct net_ip *ip) {
     static const unsigned char PREFIX[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     return ip->v6 && memcmp(ip->bytes, PREFIX, sizeof PREFIX) == 0;
@@ -261,8 +282,8 @@ static struct cel_value parse_ip(struct cel_eval *e, struct str text) {
     if (!parse_address(text, &ip)) {
         return cel_error(e->arena,
                          "IP Address \"%.*s\" parse error during conversion from string: "
-                         "ParseAddr(\"%.*s\"): unable to parse IP",
-                         STR_ARG(text), STR_ARG(text));
+                         "ParseAddr(\"%.*s\"): %s",
+                         STR_ARG(text), STR_ARG(text), address_problem(text));
     }
     if (is_mapped(&ip)) {
         return cel_error(e->arena, "IPv4-mapped IPv6 address \"%.*s\" is not allowed",
@@ -334,36 +355,43 @@ FUNCTION(ip_global_unicast) {
 
 // ---- Networks ----
 
-static bool parse_network(struct str text, struct net_ip *out) {
-    struct str address, bits;
-    uint64_t value;
+// Empty when it is one; else why not.
+static struct str parse_network(struct arena *arena, struct str text, struct net_ip *out) {
+    uint64_t value = 0;
     size_t slash = str_rfind_char(text, '/');
     if (slash == STR_NPOS) {
-        return false;
+        return STR("no '/'");
     }
-    address = str_first(text, slash);
-    bits = str_skip(text, slash + 1);
-    bool zeros = bits.n > 1 && bits.p[0] == '0';
-    if (!parse_address(address, out) || bits.n == 0 || bits.n > 3 || zeros ||
-        !str_to_uint64(bits, &value) || value > (out->v6 ? 128U : 32U)) {
-        return false;
+    struct str address = str_first(text, slash), bits = str_skip(text, slash + 1);
+    if (!parse_address(address, out)) {
+        return arena_printf(arena, "ParseAddr(\"%.*s\"): %s", STR_ARG(address),
+                            address_problem(address));
+    }
+    if (bits.n == 0 || bits.n > 3 || (bits.n > 1 && bits.p[0] == '0') ||
+        !str_to_uint64(bits, &value)) {
+        return arena_printf(arena, "bad bits after slash: \"%.*s\"", STR_ARG(bits));
+    }
+    if (value > (out->v6 ? 128U : 32U)) {
+        return STR("prefix length out of range");
     }
     out->prefix = (unsigned)value;
-    return true;
+    return STR("");
 }
 
 static struct cel_value parse_cidr(struct cel_eval *e, struct str text) {
     struct net_ip net;
-    if (!parse_network(text, &net)) {
+    struct str why = parse_network(e->arena, text, &net);
+    if (why.n) {
         return cel_error(e->arena,
-                         "network address parse error during conversion from string: "
-                         "netip.ParsePrefix(\"%.*s\"): %s",
-                         STR_ARG(text),
-                         str_find_char(text, '/') == STR_NPOS ? "no '/'"
-                                                              : "ParseAddr: unable to parse IP");
+                         "network address parse error during conversion from string: network "
+                         "address parse error during conversion from string: "
+                         "netip.ParsePrefix(\"%.*s\"): %.*s",
+                         STR_ARG(text), STR_ARG(why));
     }
     if (is_mapped(&net)) {
-        return cel_error(e->arena, "IPv4-mapped IPv6 address \"%.*s\" is not allowed",
+        return cel_error(e->arena,
+                         "network address parse error during conversion from string: IPv4-mapped "
+                         "IPv6 address \"%.*s\" is not allowed",
                          STR_ARG(text));
     }
     return ip_value(e, &net, CEL_CIDR);
@@ -393,7 +421,8 @@ FUNCTION(is_cidr) {
 }
 FUNCTION(cidr_contains_ip) {
     struct cel_value ip = args[1].kind == CEL_STRING ? parse_ip(e, args[1].u.text) : args[1];
-    return ip.kind == CEL_ERROR ? ip : cel_bool(contains_ip(ip_of(&args[0]), ip_of(&ip)));
+    return ip.kind == CEL_ERROR ? cel_no_overload(e)
+                                : cel_bool(contains_ip(ip_of(&args[0]), ip_of(&ip)));
 }
 FUNCTION(cidr_contains_cidr) {
     struct cel_value net = args[1].kind == CEL_STRING ? parse_cidr(e, args[1].u.text) : args[1];

@@ -111,8 +111,8 @@ static bool take(struct parser *p, const char *sign) {
 static struct cel_node *fail(struct parser *p, const char *what, const char *expecting) {
     if (!p->failed) {
         struct str text = p->token.kind == TOKEN_END ? STR("<EOF>") : p->token.text;
-        cel_issue_add(p->c, p->token.line, p->token.column, "Syntax error: %s '%.*s' %s%s", what,
-                      STR_ARG(text), expecting[0] ? "expecting " : "", expecting);
+        cel_issue_add(p->c, p->token.line, p->token.column, "Syntax error: %s '%.*s'%s%s", what,
+                      STR_ARG(text), expecting[0] ? " expecting " : "", expecting);
     }
     p->failed = true;
     return NULL;
@@ -213,7 +213,7 @@ static struct cel_node *parse_text(struct parser *p) {
     struct cel_node *node = node_at(p, NODE_LITERAL, &p->token);
     struct str text;
     if (!cel_unquote(p->c, &p->token, &text)) {
-        return bad_literal(p, "invalid string literal: unable to unescape string");
+        return bad_literal(p, "unable to unescape string");
     }
     node->value = (struct cel_value){.kind = p->token.kind == TOKEN_BYTES ? CEL_BYTES : CEL_STRING,
                                      .u.text = text};
@@ -350,6 +350,9 @@ static struct cel_node *parse_primary(struct parser *p) {
     if (is_sign(p, "(")) {
         next(p);
         struct cel_node *inner = parse_expr(p);
+        if (inner && p->token.kind == TOKEN_END) {
+            return fail(p, "missing ')' at", "");
+        }
         return inner && expect(p, ")", "')'") ? inner : NULL;
     }
     if (is_sign(p, "[")) {

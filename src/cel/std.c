@@ -23,7 +23,7 @@ struct str cel_double_text(struct arena *arena, double d) {
     }
     const char *mark = strchr(text, 'e');
     long exponent = mark ? strtol(mark + 1, NULL, 10) : 0;
-    if (exponent < -4 || exponent >= 21) {
+    if (exponent < -4 || exponent >= 6) {
         return arena_printf(arena, "%s", text);
     }
     int decimals = precision - (int)exponent;
@@ -147,7 +147,7 @@ static bool add_times(struct cel_time a, struct cel_time b, bool minus, bool flo
         nanos -= 1000000000;
         seconds++;
     }
-    *out = (struct cel_time){seconds, (int32_t)nanos};
+    *out = (struct cel_time){seconds, (int32_t)nanos, a.offset};
     return true;
 }
 
@@ -169,14 +169,36 @@ static struct cel_value time_arith(struct cel_eval *e, enum cel_operator op,
                    ? out
                    : cel_error(e->arena, "timestamp overflow");
     }
-    return add_times(a->u.time, b->u.time, minus, false, &out.u.time) &&
-                   cel_duration_ns(out.u.time, &ns)
-               ? out
-               : cel_error(e->arena, "duration overflow");
+    if (add_times(a->u.time, b->u.time, minus, false, &out.u.time) &&
+        cel_duration_ns(out.u.time, &ns)) {
+        out.u.time.offset = 0;
+        return out;
+    }
+    return first ? overflow(e, false) : cel_error(e->arena, "duration overflow");
+}
+
+// Whether values of a kind know an operation at all; the message differs.
+static bool knows(enum cel_kind kind, enum cel_operator op) {
+    bool whole = kind == CEL_INT || kind == CEL_UINT;
+    bool number = whole || kind == CEL_DOUBLE;
+    bool time = kind == CEL_TIMESTAMP || kind == CEL_DURATION;
+    switch (op) {
+    case OP_ADD:
+        return number || time || kind == CEL_STRING || kind == CEL_BYTES || kind == CEL_LIST;
+    case OP_SUBTRACT:
+        return number || time;
+    case OP_MODULO:
+        return whole;
+    default:
+        return number;
+    }
 }
 
 struct cel_value cel_arith(struct cel_eval *e, enum cel_operator op, const struct cel_value *a,
                            const struct cel_value *b) {
+    if (!knows((enum cel_kind)a->kind, op)) {
+        return cel_error(e->arena, "no such overload: %s", cel_operator_name(op));
+    }
     if (a->kind == CEL_TIMESTAMP || a->kind == CEL_DURATION) {
         return time_arith(e, op, a, b);
     }
@@ -209,10 +231,8 @@ static struct cel_value range_error(struct cel_eval *e, bool is_unsigned) {
     return overflow(e, is_unsigned);
 }
 
-static struct cel_value parse_error(struct cel_eval *e, const char *function, struct str text,
-                                    bool range) {
-    return cel_error(e->arena, "strconv.%s: parsing \"%.*s\": %s", function, STR_ARG(text),
-                     range ? "value out of range" : "invalid syntax");
+static struct cel_value parse_error(struct cel_eval *e, const char *function) {
+    return cel_error(e->arena, "type conversion error from 'string' to '%s'", function);
 }
 
 static bool only_digits(struct str text) {
@@ -244,11 +264,10 @@ static struct cel_value to_int(struct cel_eval *e, struct cel_value *args, size_
             digits = str_skip(text, 1);
         }
         if (!only_digits(digits)) {
-            return parse_error(e, "ParseInt", text, false);
+            return parse_error(e, "int");
         }
-        return str_to_int64(text.p[0] == '+' ? digits : text, &out)
-                   ? cel_int(out)
-                   : parse_error(e, "ParseInt", text, true);
+        return str_to_int64(text.p[0] == '+' ? digits : text, &out) ? cel_int(out)
+                                                                    : parse_error(e, "int");
     }
     default:
         return *v;
@@ -270,11 +289,9 @@ static struct cel_value to_uint(struct cel_eval *e, struct cel_value *args, size
         return out;
     case CEL_STRING:
         if (!only_digits(v->u.text)) {
-            return parse_error(e, "ParseUint", v->u.text, false);
+            return parse_error(e, "uint");
         }
-        return str_to_uint64(v->u.text, &out.u.natural)
-                   ? out
-                   : parse_error(e, "ParseUint", v->u.text, true);
+        return str_to_uint64(v->u.text, &out.u.natural) ? out : parse_error(e, "uint");
     default:
         return *v;
     }
@@ -290,12 +307,15 @@ static struct cel_value to_double(struct cel_eval *e, struct cel_value *args, si
     } else if (v->kind == CEL_STRING) {
         char *text = arena_cstr(e->arena, v->u.text), *end;
         out.u.number = strtod(text, &end);
-        bool blank = v->u.text.n == 0 || text[0] == ' ' || (text[0] >= '\t' && text[0] <= '\r');
+        bool hex =
+            v->u.text.n > 1 && (memchr(text, 'x', v->u.text.n) || memchr(text, 'X', v->u.text.n));
+        bool blank =
+            v->u.text.n == 0 || hex || text[0] == ' ' || (text[0] >= '\t' && text[0] <= '\r');
         if (blank || (size_t)(end - text) != v->u.text.n) {
-            return parse_error(e, "ParseFloat", v->u.text, false);
+            return parse_error(e, "double");
         }
         if (isinf(out.u.number) && strpbrk(text, "0123456789")) {
-            return parse_error(e, "ParseFloat", v->u.text, true);
+            return parse_error(e, "double");
         }
     } else {
         return *v;
@@ -338,7 +358,7 @@ static struct cel_value to_bool(struct cel_eval *e, struct cel_value *args, size
             return cel_bool(str_eq_c(args[0].u.text, YES[i]));
         }
     }
-    return parse_error(e, "ParseBool", args[0].u.text, false);
+    return parse_error(e, "bool");
 }
 
 static struct cel_value to_dyn(struct cel_eval *e, struct cel_value *args, size_t count) {
@@ -346,9 +366,8 @@ static struct cel_value to_dyn(struct cel_eval *e, struct cel_value *args, size_
 }
 
 static struct cel_value type_of(struct cel_eval *e, struct cel_value *args, size_t count) {
-    const struct cel_type *type = args[0].kind == CEL_OBJECT
-                                      ? args[0].u.object.type
-                                      : cel_type_of_kind((enum cel_kind)args[0].kind);
+    enum cel_kind kind = args[0].kind == CEL_OBJECT ? CEL_MAP : (enum cel_kind)args[0].kind;
+    const struct cel_type *type = cel_type_of_kind(kind);
     return (struct cel_value){.kind = CEL_TYPE, .u.type = type};
 }
 

@@ -127,6 +127,9 @@ FUNCTION(last_index_of) {
     if (from < 0) {
         return out_of_range(e, from);
     }
+    if (from >= length) {
+        return cel_int(-1);
+    }
     from = from > length - cel_runes(part) ? length - cel_runes(part) : from;
     for (int64_t i = from; i >= 0 && cel_spend(e, 0); i--) {
         if (str_starts(str_skip(text, cel_rune_offset(text, i)), part)) {
@@ -299,20 +302,6 @@ FUNCTION(quote) {
     return cel_text(arena_dup(e->arena, buf_str(&buf)));
 }
 
-FUNCTION(escape_key) { // of a JSON pointer
-    AUTO_BUF struct buf buf = {0};
-    buf_init(&buf, CEL_MEMORY_CALL);
-    for (size_t i = 0; i < args[0].u.text.n; i++) {
-        char c = args[0].u.text.p[i];
-        if (c == '~' || c == '/') {
-            buf_add_c(&buf, c == '~' ? "~0" : "~1");
-        } else {
-            buf_add_char(&buf, c);
-        }
-    }
-    return cel_text(arena_dup(e->arena, buf_str(&buf)));
-}
-
 FUNCTION(format) {
     struct cel_value error = {0};
     struct str text = cel_format_string(e, args[0].u.text, &args[1], &error);
@@ -346,6 +335,5 @@ static const struct cel_function TEXT[] = {
     {"join", "Ls>s", true, COST_RESULT_TWICE, join},
     {"join", "Lss>s", true, COST_RESULT_TWICE, join},
     {"strings.quote", "s>s", false, COST_TEXT, quote},
-    {"jsonpatch.escapeKey", "s>s", false, COST_TEXT, escape_key},
 };
 const struct cel_functions cel_functions_text = {TEXT, ARRAY_LEN(TEXT)};

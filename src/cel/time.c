@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Times from year 1 to 9999 with nanoseconds, durations, and the parts that expressions ask for.
 #include <math.h>
+#include <stdio.h>
 
 #include "base/timefmt.h"
 #include "base/vec.h"
@@ -121,6 +122,7 @@ bool cel_time_parse(struct str text, struct cel_time *out) {
         minute > 59 || second > 59) {
         return false;
     }
+    time.offset = (int32_t)offset;
     time.seconds = days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
     if (!cel_time_in_range(time)) {
         return false;
@@ -142,10 +144,17 @@ static struct str fraction_text(struct arena *arena, int32_t nanos) {
 }
 
 struct str cel_time_format(struct arena *arena, struct cel_time time) {
-    struct civil c = civil_of(time.seconds);
+    struct civil c = civil_of(time.seconds + time.offset);
+    int minutes = (time.offset < 0 ? -time.offset : time.offset) / 60;
+    struct str zone = STR("Z");
+    if (time.offset) {
+        zone = arena_printf(arena, "%c%02d:%02d", time.offset < 0 ? '-' : '+', minutes / 60,
+                            minutes % 60);
+    }
     struct str fraction = fraction_text(arena, time.nanos);
-    return arena_printf(arena, "%04lld-%02d-%02dT%02d:%02d:%02d%.*sZ", (long long)c.year, c.month,
-                        c.day, c.hour, c.minute, c.second, STR_ARG(fraction));
+    return arena_printf(arena, "%04lld-%02d-%02dT%02d:%02d:%02d%.*s%.*s", (long long)c.year,
+                        c.month, c.day, c.hour, c.minute, c.second, STR_ARG(fraction),
+                        STR_ARG(zone));
 }
 
 bool cel_time_in_range(struct cel_time time) {
@@ -178,10 +187,15 @@ bool cel_duration_parse(struct str text, struct cel_time *out) {
 }
 
 struct str cel_duration_text(struct arena *arena, struct cel_time d) {
-    bool minus = d.seconds < 0 || d.nanos < 0;
-    struct str fraction = fraction_text(arena, d.nanos);
-    return arena_printf(arena, "%s%lld%.*ss", minus ? "-" : "",
-                        (long long)(d.seconds < 0 ? -d.seconds : d.seconds), STR_ARG(fraction));
+    double seconds = (double)d.seconds + d.nanos / 1e9;
+    for (int precision = 0; precision < 17; precision++) {
+        char text[64];
+        snprintf(text, sizeof text, "%.*f", precision, seconds);
+        if (strtod(text, NULL) == seconds) {
+            return arena_printf(arena, "%ss", text);
+        }
+    }
+    return arena_printf(arena, "%.17gs", seconds);
 }
 
 // ---- Functions ----
@@ -196,8 +210,8 @@ static struct cel_value to_timestamp(struct cel_eval *e, struct cel_value *args,
         return cel_time_in_range(out.u.time) ? out : cel_error(e->arena, "range error");
     }
     if (!cel_time_parse(args[0].u.text, &out.u.time)) {
-        return cel_error(e->arena, "parsing time \"%.*s\" as \"2006-01-02T15:04:05Z07:00\"",
-                         STR_ARG(args[0].u.text));
+        return cel_error(e->arena,
+                         "type conversion error from 'string' to 'google.protobuf.Timestamp'");
     }
     return out;
 }
@@ -214,7 +228,8 @@ static struct cel_value to_duration(struct cel_eval *e, struct cel_value *args, 
         return out;
     }
     if (!duration_parse(args[0].u.text, &ns, &err)) {
-        return cel_error(e->arena, "time: invalid duration \"%.*s\"", STR_ARG(args[0].u.text));
+        return cel_error(e->arena,
+                         "type conversion error from 'string' to 'google.protobuf.Duration'");
     }
     out.u.time = cel_duration_from_ns(ns);
     return out;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Types: the ready-made ones, their names, and how property names are escaped.
+#include <stdio.h>
+
 #include "base/vec.h"
 #include "cel/cel_internal.h"
 
@@ -48,7 +50,7 @@ const struct cel_type *cel_type_root(const struct cel_type *type) {
     return type ? type : &cel_type_dyn;
 }
 
-const struct cel_field *cel_type_field(const struct cel_type *type, struct str name) {
+static const struct cel_field *find_field(const struct cel_type *type, struct str name) {
     size_t low = 0, high = type->field_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -63,6 +65,19 @@ const struct cel_field *cel_type_field(const struct cel_type *type, struct str n
         }
     }
     return NULL;
+}
+
+static bool is_word(struct str key);
+
+// `self.namespace` finds what is rightly written `self.__namespace__`.
+const struct cel_field *cel_type_field(const struct cel_type *type, struct str name) {
+    char escaped[24];
+    const struct cel_field *field = find_field(type, name);
+    if (field || name.n > 16 || !is_word(name)) {
+        return field;
+    }
+    int n = snprintf(escaped, sizeof escaped, "__%.*s__", STR_ARG(name));
+    return find_field(type, str_make(escaped, (size_t)n));
 }
 
 static struct str type_name(struct arena *arena, const struct cel_type *type, unsigned depth) {

@@ -80,8 +80,8 @@ static struct cel_value text_value(struct arena *arena, const struct doc_value *
         }
     } else if (kind == CEL_DURATION) {
         if (!cel_duration_parse(text, &out.u.time)) {
-            return cel_error(arena, "Invalid duration %.*s, caused by time: invalid duration",
-                             STR_ARG(text));
+            return cel_error(arena, "Invalid duration %.*s: unable to parse %.*s as duration",
+                             STR_ARG(text), STR_ARG(text));
         }
     } else if (!cel_time_parse(text.n == 10 ? arena_concat(arena, text, STR("T00:00:00Z")) : text,
                                &out.u.time)) {
@@ -190,6 +190,18 @@ void cel_map_add(struct arena *arena, struct cel_map *map, struct cel_value key,
     map->pairs[map->len++] = (struct cel_pair){key, value};
 }
 
+void cel_map_put(struct cel_eval *e, struct cel_map *map, struct cel_value key,
+                 struct cel_value value) {
+    for (size_t i = 0; i < map->len; i++) {
+        if (cel_equal(e, &map->pairs[i].key, &key)) {
+            value.builder = false;
+            map->pairs[i].value = value;
+            return;
+        }
+    }
+    cel_map_add(e->arena, map, key, value);
+}
+
 size_t cel_map_len(const struct cel_value *v) {
     return v->kind == CEL_OBJECT ? doc_len(v->u.object.doc) : v->u.map->len;
 }
@@ -232,7 +244,7 @@ bool cel_field_find(struct cel_eval *e, const struct cel_value *v, struct str na
                     struct cel_value *out) {
     const struct cel_field *field = cel_type_field(v->u.object.type, name);
     const struct doc_value *doc = field ? doc_find(v->u.object.doc, field->key) : NULL;
-    if (!doc) {
+    if (doc_is_null(doc)) { // a field that is null is not there
         return false;
     }
     *out = cel_from_doc(e->arena, doc, field->type);
@@ -491,6 +503,38 @@ static bool equal_lists(struct cel_eval *e, const struct cel_value *a, const str
     return true;
 }
 
+// Of two objects of a schema: fields that it does not know only count where both have them.
+static bool equal_objects(struct cel_eval *e, const struct cel_value *a,
+                          const struct cel_value *b) {
+    const struct doc_value *x = a->u.object.doc, *y = b->u.object.doc;
+    if (doc_len(x) != doc_len(y)) {
+        return false;
+    }
+    for (DOC_EACH_MEMBER(x, i)) {
+        struct str key = doc_key_at(x, i);
+        const struct cel_field *field = field_of_key(a->u.object.type, key);
+        const struct doc_value *one = doc_value_at(x, i), *other = doc_find(y, key);
+        if (!field) {
+            if (other && !doc_equal(one, other)) {
+                return false;
+            }
+            continue;
+        }
+        if (doc_is_null(one) || doc_is_null(other)) {
+            if (!doc_is_null(one) || !doc_is_null(other)) {
+                return false;
+            }
+            continue;
+        }
+        struct cel_value left = cel_from_doc(e->arena, one, field->type);
+        struct cel_value right = cel_from_doc(e->arena, other, field->type);
+        if (!cel_equal(e, &left, &right)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool equal_maps(struct cel_eval *e, const struct cel_value *a, const struct cel_value *b) {
     size_t count = cel_map_len(a);
     if (count != cel_map_len(b)) {
@@ -533,7 +577,10 @@ bool cel_equal(struct cel_eval *e, const struct cel_value *a, const struct cel_v
         return a->u.list == b->u.list || equal_lists(e, a, b);
     case CEL_MAP:
     case CEL_OBJECT:
-        return equal_maps(e, a, b);
+        return a->kind == CEL_OBJECT && b->kind == CEL_OBJECT &&
+                       a->u.object.type == b->u.object.type
+                   ? equal_objects(e, a, b)
+                   : equal_maps(e, a, b);
     case CEL_TYPE:
         return a->u.type->kind == b->u.type->kind && str_eq(a->u.type->name, b->u.type->name);
     case CEL_OPTIONAL:

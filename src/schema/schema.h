@@ -37,7 +37,7 @@ struct schema_struct *schema_struct_compile(const struct doc_value *open_api_v3,
                                             struct err *err); // copies what it needs
 void schema_struct_destroy(struct schema_struct *schema);     // NULL is fine
 AUTO_DEFINE(struct schema_struct, schema_struct_destroy)
-// How many x-kubernetes-validations (CEL) the schema has. They are not evaluated: who accepts a CRD with some says so.
+// How many x-kubernetes-validations (CEL) the schema has.
 size_t schema_struct_rule_count(const struct schema_struct *schema);
 struct schema_problem {
     struct str path;    // "spec.replicas"
@@ -51,6 +51,18 @@ struct doc_value schema_struct_prune(const struct schema_struct *schema, struct 
                                      size_t *pruned_count);
 struct doc_value schema_struct_default(const struct schema_struct *schema, struct arena *arena,
                                        const struct doc_value *object);
+// All checks: the schema, lists of type set and map, and the rules of CEL. On update `old` is the former object; what did
+// not change since then passes, rules that it breaks become warnings, and transition rules are evaluated.
+struct schema_verdict {
+    struct schema_problem *problems;
+    size_t problem_count;
+    struct str *warnings;
+    size_t warning_count;
+};
+struct schema_verdict schema_struct_judge(const struct schema_struct *schema, struct arena *arena,
+                                          const struct doc_value *object,
+                                          const struct doc_value *old);
+// The same for a new object.
 void schema_struct_validate(const struct schema_struct *schema, struct arena *arena,
                             const struct doc_value *object, struct schema_problem **problems,
                             size_t *count);

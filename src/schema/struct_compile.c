@@ -48,6 +48,7 @@ static bool compile_type(struct compiler *c, struct struct_node *node, const str
     }
     if (doc_bool(doc_get(doc, "x-kubernetes-int-or-string"), false)) {
         node->types = STRUCT_INTEGER | STRUCT_STRING;
+        node->int_or_string = true;
     }
     return true;
 }
@@ -189,6 +190,27 @@ static bool compile_inner(struct compiler *c, struct struct_node *node, const st
            compile_branches(c, doc, "oneOf", &node->one_of, path, depth);
 }
 
+static void compile_rules(struct compiler *c, struct struct_node *node,
+                          const struct doc_value *doc) {
+    const struct doc_value *rules = doc_get(doc, "x-kubernetes-validations");
+    size_t count = doc_is(rules, DOC_ARRAY) ? doc_len(rules) : 0;
+    node->rules = ARENA_ARRAY(c->arena, count ? count : 1, struct struct_rule);
+    node->rule_count = count;
+    c->schema->rule_count += count;
+    for (size_t i = 0; i < count; i++) {
+        const struct doc_value *rule = doc_at(rules, i);
+        node->rules[i] = (struct struct_rule){
+            .text = doc_get_str(rule, "rule"),
+            .message = doc_get_str(rule, "message"),
+            .message_text = doc_get_str(rule, "messageExpression"),
+            .reason = doc_get_str(rule, "reason"),
+            .optional_old = doc_bool(doc_get(rule, "optionalOldSelf"), false),
+        };
+        struct_field_path(c->arena, doc, doc_get_str(rule, "fieldPath"),
+                          &node->rules[i].field_path);
+    }
+}
+
 static void compile_extensions(struct compiler *c, struct struct_node *node,
                                const struct doc_value *doc) {
     struct str list_type = doc_get_str(doc, "x-kubernetes-list-type");
@@ -202,7 +224,7 @@ static void compile_extensions(struct compiler *c, struct struct_node *node,
     node->map_atomic = str_eq_c(doc_get_str(doc, "x-kubernetes-map-type"), "atomic");
     node->required = doc_get(doc, "required");
     node->enumeration = doc_get(doc, "enum");
-    c->schema->rule_count += doc_len(doc_get(doc, "x-kubernetes-validations"));
+    compile_rules(c, node, doc);
     const struct doc_value *fallback = doc_get(doc, "default");
     if (!doc_is_null(fallback)) {
         node->has_default = true;
@@ -247,6 +269,7 @@ struct schema_struct *schema_struct_compile(const struct doc_value *open_api_v3,
         schema_struct_destroy(schema);
         return NULL;
     }
+    struct_rules_compile(schema);
     return schema;
 }
 
@@ -258,6 +281,10 @@ void schema_struct_destroy(struct schema_struct *schema) {
         regex_destroy(schema->regexes.items[i]);
     }
     VEC_FREE(&schema->regexes);
+    for (size_t i = 0; i < schema->programs.len; i++) {
+        cel_program_release(schema->programs.items[i]);
+    }
+    VEC_FREE(&schema->programs);
     arena_destroy(schema->arena);
     free(schema);
 }

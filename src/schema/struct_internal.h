@@ -4,6 +4,7 @@
 #define SKIFF_SCHEMA_STRUCT_INTERNAL_H
 
 #include "base/vec.h"
+#include "cel/cel.h"
 #include "regex/regex.h"
 #include "schema/schema_internal.h"
 
@@ -38,6 +39,7 @@ struct struct_node {
     uint8_t types; // enum struct_type, 0 for any
     uint8_t list_type;
     bool nullable;
+    bool int_or_string;
     bool preserve;   // x-kubernetes-preserve-unknown-fields
     bool embedded;   // x-kubernetes-embedded-resource
     bool map_atomic; // x-kubernetes-map-type: atomic
@@ -60,6 +62,19 @@ struct struct_node {
         max_properties;
     struct struct_nodes all_of, any_of, one_of;
     struct struct_node *not_node;
+    const struct cel_type *cel; // how rules see values; NULL when they do not see them
+    bool cel_done;
+    struct struct_rule *rules; // x-kubernetes-validations
+    size_t rule_count;
+    bool has_rules; // here or below
+};
+
+struct struct_rule {
+    struct str text, message, message_text, reason, field_path;
+    bool optional_old; // oldSelf is an optional value, and the rule runs without one
+    bool uses_old;
+    struct cel_program *program, *message_program;
+    struct str problem, message_problem; // why there is no program
 };
 
 struct schema_struct {
@@ -67,10 +82,20 @@ struct schema_struct {
     struct struct_node *root;
     VEC(struct regex *) regexes;
     size_t node_count;
-    size_t rule_count; // x-kubernetes-validations, which are not evaluated
+    size_t rule_count;
+    VEC(struct cel_program *) programs;
 };
 
 const struct struct_property *struct_property_find(const struct struct_node *node, struct str name);
+
+// ---- struct_cel.c ----
+// Compiles the rules of all nodes; a wrong rule keeps its problem.
+void struct_rules_compile(struct schema_struct *schema);
+
+// ---- struct_path.c ----
+// A rule's fieldPath (".a.b", ".m['key']") under a schema document; false when it leads nowhere. *out is as messages show it.
+bool struct_field_path(struct arena *arena, const struct doc_value *schema, struct str path,
+                       struct str *out);
 
 // ---- formats.c ----
 // A pattern that every text of the format matches; NULL where there is none.

@@ -185,7 +185,7 @@ static void check_list(struct validator *v, const struct struct_node *node,
     for (size_t i = 0; i < count; i++) {
         const struct doc_value *item = doc_at(data, i);
         if (maps && !doc_is_null(item) && !doc_is(item, DOC_OBJECT)) {
-            struct place place = {at, {NULL, 0}, i, PLACE_ITEM};
+            struct place place = {.parent = at, .index = i, .kind = PLACE_ITEM};
             add_at(v, out, bracket_name(v->arena, &place), "FieldValueInvalid", "Invalid value",
                    problem_value(v->arena, item),
                    STR("must be an object for an array of list-type map"));
@@ -202,7 +202,7 @@ static void check_list(struct validator *v, const struct struct_node *node,
             schema_order_add(&seen, identity, (uint32_t)i);
         } else if (schema_order_find(&told, identity) == SCHEMA_NOWHERE) {
             schema_order_add(&told, identity, (uint32_t)i);
-            struct place place = {at, {NULL, 0}, i, PLACE_ITEM};
+            struct place place = {.parent = at, .index = i, .kind = PLACE_ITEM};
             add_at(v, out, bracket_name(v->arena, &place), "FieldValueDuplicate", "Duplicate value",
                    problem_value(v->arena, identity), (struct str){NULL, 0});
         }
@@ -216,7 +216,7 @@ void struct_check_lists(struct validator *v, const struct struct_node *node,
             check_list(v, node, data, at, out);
         }
         for (size_t i = 0; node->items && i < doc_len(data); i++) {
-            struct place place = {at, {NULL, 0}, i, PLACE_ITEM};
+            struct place place = {.parent = at, .index = i, .kind = PLACE_ITEM};
             struct_check_lists(v, node->items, doc_at(data, i), &place, out);
         }
         return;
@@ -226,7 +226,8 @@ void struct_check_lists(struct validator *v, const struct struct_node *node,
         const struct struct_property *property = struct_property_find(node, key);
         const struct struct_node *inner = property ? property->node : node->additional_node;
         if (inner) {
-            struct place place = {at, key, 0, property ? PLACE_PROPERTY : PLACE_KEY};
+            struct place place = {
+                .parent = at, .key = key, .kind = property ? PLACE_PROPERTY : PLACE_KEY};
             struct_check_lists(v, inner, doc_value_at(data, i), &place, out);
         }
     }

@@ -17,6 +17,7 @@ struct place {
     struct str key;
     size_t index;
     enum place_kind kind;
+    const struct doc_value *old; // what stood here before; NULL when nothing did or nobody can tell
 };
 
 struct outcome {
@@ -27,6 +28,11 @@ struct outcome {
 
 struct validator {
     struct arena *arena;
+    const struct doc_value *old; // the former object, on update
+    size_t compared;             // items of lists looked at for their old counterparts
+    unsigned branches; // inside of anyOf and the like nothing is compared with the old object
+    struct str *warnings;
+    size_t warning_count;
 };
 
 struct str place_name(struct arena *arena, const struct place *at); // "spec.list[0].x"
@@ -49,5 +55,16 @@ void problem_copy(struct validator *v, struct outcome *out, const struct schema_
 // Duplicates in lists of type set and map, whose paths are written in another way.
 void struct_check_lists(struct validator *v, const struct struct_node *node,
                         const struct doc_value *data, const struct place *at, struct outcome *out);
+
+// The old counterpart of an item of a list of type map, else NULL.
+const struct doc_value *struct_old_item(struct validator *v, const struct struct_node *list,
+                                        const struct doc_value *old_list, size_t hint,
+                                        const struct doc_value *item);
+// Whether a value is what it was, lists of type map in any order.
+bool struct_unchanged(struct validator *v, const struct struct_node *node,
+                      const struct doc_value *now, const struct doc_value *old);
+// Rules of CEL over a valid object; struct_cel.c.
+void struct_check_rules(struct validator *v, const struct schema_struct *schema,
+                        const struct doc_value *object, struct outcome *out);
 
 #endif

@@ -13,6 +13,11 @@
 static void validate(struct validator *v, const struct struct_node *node,
                      const struct doc_value *data, const struct place *at, struct outcome *out);
 
+// What stood here before an update, where that counts: inside of anyOf and the like nothing is compared.
+static const struct doc_value *old_of(const struct validator *v, const struct place *at) {
+    return v->branches ? NULL : at ? at->old : v->old;
+}
+
 // ---- Types ----
 
 static enum struct_type type_of(const struct doc_value *data) {
@@ -274,9 +279,12 @@ static bool has_duplicates(struct validator *v, const struct doc_value *list) {
 static void check_array(struct validator *v, const struct struct_node *node,
                         const struct doc_value *data, const struct place *at, struct outcome *out) {
     size_t count = doc_len(data);
+    const struct doc_value *old = old_of(v, at);
     for (size_t i = 0; node->items && i < count; i++) {
-        struct place place = {at, {NULL, 0}, i, PLACE_ITEM};
-        validate(v, node->items, doc_at(data, i), &place, out);
+        const struct doc_value *item = doc_at(data, i);
+        struct place place = {.parent = at, .index = i, .kind = PLACE_ITEM};
+        place.old = old ? struct_old_item(v, node, old, i, item) : NULL;
+        validate(v, node->items, item, &place, out);
     }
     struct doc_value size = doc_make_int((int64_t)count);
     if (node->min_items.set && (int64_t)count < node->min_items.count) {
@@ -297,6 +305,7 @@ static void check_object(struct validator *v, const struct struct_node *node,
                          const struct doc_value *data, const struct place *at,
                          struct outcome *out) {
     size_t count = doc_len(data);
+    const struct doc_value *old = old_of(v, at);
     struct doc_value size = doc_make_int((int64_t)count);
     if (node->min_properties.set && (int64_t)count < node->min_properties.count) {
         problem_invalid(v, out, at, &size, "should have at least %lld properties",
@@ -310,13 +319,15 @@ static void check_object(struct validator *v, const struct struct_node *node,
         const struct struct_property *property = struct_property_find(node, key);
         const struct struct_node *inner = property ? property->node : node->additional_node;
         if (inner) {
-            struct place place = {at, key, 0, property ? PLACE_PROPERTY : PLACE_KEY};
+            struct place place = {
+                .parent = at, .key = key, .kind = property ? PLACE_PROPERTY : PLACE_KEY};
+            place.old = doc_is(old, DOC_OBJECT) ? doc_find(old, key) : NULL;
             validate(v, inner, doc_value_at(data, i), &place, out);
         }
     }
     for (DOC_EACH_ITEM(node->required, name)) {
         if (doc_is(name, DOC_STRING) && !doc_find(data, doc_str(name))) {
-            struct place place = {at, doc_str(name), 0, PLACE_KEY};
+            struct place place = {.parent = at, .key = doc_str(name), .kind = PLACE_KEY};
             problem_add(v, out, &place, "FieldValueRequired", "Required value",
                         (struct str){NULL, 0}, (struct str){NULL, 0});
         }
@@ -406,6 +417,7 @@ static void check_one_of(struct validator *v, const struct struct_node *node,
 static void check_combinations(struct validator *v, const struct struct_node *node,
                                const struct doc_value *data, const struct place *at,
                                struct outcome *out) {
+    v->branches++;
     if (node->any_of.len) {
         check_any_of(v, node, data, at, out);
     }
@@ -431,14 +443,13 @@ static void check_combinations(struct validator *v, const struct struct_node *no
             combination(v, out, at, "must not validate the schema (not)");
         }
     }
+    v->branches--;
     out->matches++;
 }
 
-static void validate(struct validator *v, const struct struct_node *node,
-                     const struct doc_value *data, const struct place *at, struct outcome *out) {
-    if (out->count >= LIMIT_SCHEMA_PROBLEMS) {
-        return;
-    }
+static void validate_value(struct validator *v, const struct struct_node *node,
+                           const struct doc_value *data, const struct place *at,
+                           struct outcome *out) {
     enum doc_kind kind = doc_kind(data);
     if (node->types || node->format.n || kind == DOC_NULL) {
         check_type(v, node, data, at, out);
@@ -470,13 +481,49 @@ static void validate(struct validator *v, const struct struct_node *node,
     out->matches += kind == DOC_BOOL ? 3 : 4;
 }
 
+// On update, what did not change is not held against the object: it may be older than the schema.
+static void validate(struct validator *v, const struct struct_node *node,
+                     const struct doc_value *data, const struct place *at, struct outcome *out) {
+    size_t before = out->count;
+    if (before >= LIMIT_SCHEMA_PROBLEMS) {
+        return;
+    }
+    validate_value(v, node, data, at, out);
+    const struct doc_value *old = out->count > before ? old_of(v, at) : NULL;
+    bool type_meta =
+        at && !at->parent && (str_eq_c(at->key, "apiVersion") || str_eq_c(at->key, "kind"));
+    if (old && !type_meta && struct_unchanged(v, node, data, old)) {
+        out->count = before;
+    }
+}
+
+// Duplicates count against an update only when there were none before.
+static void check_lists(struct validator *v, const struct schema_struct *schema,
+                        const struct doc_value *object, struct outcome *out) {
+    size_t before = out->count;
+    struct outcome former = {0};
+    struct_check_lists(v, schema->root, object, NULL, out);
+    if (v->old && out->count > before) {
+        struct_check_lists(v, schema->root, v->old, NULL, &former);
+        out->count = former.count ? before : out->count;
+    }
+}
+
 void schema_struct_validate(const struct schema_struct *schema, struct arena *arena,
                             const struct doc_value *object, struct schema_problem **problems,
                             size_t *count) {
-    struct validator v = {.arena = arena};
+    struct schema_verdict verdict = schema_struct_judge(schema, arena, object, NULL);
+    *problems = verdict.problems;
+    *count = verdict.problem_count;
+}
+
+struct schema_verdict schema_struct_judge(const struct schema_struct *schema, struct arena *arena,
+                                          const struct doc_value *object,
+                                          const struct doc_value *old) {
+    struct validator v = {.arena = arena, .old = old};
     struct outcome out = {0};
     validate(&v, schema->root, object, NULL, &out);
-    struct_check_lists(&v, schema->root, object, NULL, &out);
-    *problems = out.problems;
-    *count = out.count;
+    check_lists(&v, schema, object, &out);
+    struct_check_rules(&v, schema, object, &out);
+    return (struct schema_verdict){out.problems, out.count, v.warnings, v.warning_count};
 }
