@@ -15,7 +15,7 @@ enum {
 struct exp_event {
     struct exp_event *newer, *older;
     struct exp_space *space;
-    int64_t ends; // wall time
+    int64_t ends; // loop_now: a clock that is set does not keep an Event
     char name[];
 };
 
@@ -102,17 +102,17 @@ static void take(struct ctl_expiry *expiry, const struct doc_value *value) {
     struct str key = event_key(expiry->arena, wl_ns(value), wl_name(value));
     struct exp_space *space = space_get(expiry, wl_ns(value));
     struct exp_event *event = map_find(expiry->events, key);
-    int64_t now = loop_wall(loop), at = written_at(value);
+    int64_t now = loop_now(loop), age = loop_wall(loop) - written_at(value);
     if (event) {
         unlink_event(event);
-        at = now; // a write gives it another hour
+        age = 0; // a write gives it another hour
     } else {
         struct str name = wl_name(value);
         event = xcalloc(1, sizeof(*event) + name.n + 1);
         memcpy(event->name, name.p, name.n);
         map_put(expiry->events, key, event);
     }
-    event->ends = (at < now ? at : now) + TTL;
+    event->ends = now + (age < 0 ? TTL : age > TTL ? 0 : TTL - age);
     append_event(space, event);
     if (space->count > PER_NAMESPACE) {
         loop_timer_start(expiry->timer, AGAIN);
@@ -196,7 +196,7 @@ static size_t end_space(struct ctl_expiry *expiry, struct exp_space *space, size
 
 static void expire(void *ctx) {
     struct ctl_expiry *expiry = ctx;
-    int64_t now = loop_wall(expiry->c->loop), first = INT64_MAX;
+    int64_t now = loop_now(expiry->c->loop), first = INT64_MAX;
     size_t done = 0;
     struct str key;
     void *value;

@@ -22,6 +22,7 @@ struct up {
     struct str client_ca_file, account_key_file, account_issuer, audit_log;
     struct str client_ca, account_key; // PEM
     int64_t nodes, audit_size, audit_files;
+    bool events;
     struct str tokens; // the CSV text
     struct str token;  // what the kubeconfig carries
     struct cert_pair ca, cert;
@@ -190,6 +191,7 @@ static bool start_server(struct up *up, struct err *err) {
                                         .metrics = serve->metrics,
                                         .calls = up->calls,
                                         .nodes = (unsigned)up->nodes,
+                                        .no_events = !up->events,
                                         .rbac = true,
                                         .root_ca = up->ca.cert,
                                         .account_key = up->account_key,
@@ -248,6 +250,7 @@ static int run(struct cli *cli, int argc, char **argv) {
     struct up up = {.arena = cli->arena,
                     .listen = STR("127.0.0.1:6443"),
                     .nodes = 1,
+                    .events = true,
                     .audit_size = 100,
                     .audit_files = 5};
     struct serve_settings settings;
@@ -277,6 +280,8 @@ static int run(struct cli *cli, int argc, char **argv) {
          "Renamed files that are kept (default 5)."},
         {"nodes", 0, CLI_NUMBER, &up.nodes, "N",
          "Simulated nodes; with 0 pods stay Pending (default 1)."},
+        {"events", 0, CLI_FLAG, &up.events, NULL,
+         "Record Event objects of the simulated cluster (default; --no-events turns it off)."},
         {"allow-local-repos", 0, CLI_FLAG, &settings.local_repos, NULL,
          "Read repositories of this host by file URL (default; --no-allow-local-repos turns it "
          "off)."},

@@ -6,9 +6,11 @@ struct wl_indexes wl_indexes_parse(struct arena *arena, struct str text, int64_t
     struct wl_indexes out = {.has = ARENA_ARRAY(arena, (size_t)count + 1, bool), .count = count};
     struct str rest = text, part;
     while (str_next(&rest, ',', &part)) {
-        struct str from = part, to = part;
+        struct str from, to;
         int64_t first = 0, last = 0;
-        (void)str_cut(part, '-', &from, &to);
+        if (!str_cut(part, '-', &from, &to)) {
+            from = to = part;
+        }
         if (!str_to_int64(from, &first) || !str_to_int64(to, &last) || first < 0) {
             continue;
         }
