@@ -143,6 +143,6 @@ bool api_admit(struct arena *arena, struct api_admission *admission, struct doc_
         return api_error_invalid(error, arena, a.kind, doc_get_str(&value, "metadata", "name"),
                                  a.problems, a.problem_count);
     }
-    *object = value;
+    *object = admission->has_empty ? api_decode_trim(arena, a.kind, &value) : value;
     return true;
 }

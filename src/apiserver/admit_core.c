@@ -115,6 +115,45 @@ static void fill_secret(struct admit *a, struct doc_value *object) {
     admit_default_str(a->arena, object, "type", "Opaque");
 }
 
+// Go's words for a text that is no JSON, for the mistakes that are made.
+static struct str json_problem(struct admit *a, struct str text) {
+    static const char *const literals[] = {"null", "true", "false"};
+    struct doc_value value;
+    struct err err = {0};
+    if (doc_parse_json(text, a->arena, &value, &err)) {
+        return (struct str){NULL, 0};
+    }
+    text = str_trim(text);
+    for (size_t l = 0; text.n > 0 && l < ARRAY_LEN(literals); l++) {
+        const char *literal = literals[l];
+        for (size_t i = 1; text.p[0] == literal[0] && literal[i] && i < text.n; i++) {
+            if (text.p[i] != literal[i]) {
+                return arena_printf(a->arena,
+                                    "invalid character '%c' in literal %s (expecting '%c')",
+                                    text.p[i], literal, literal[i]);
+            }
+        }
+    }
+    if (text.n > 0 && !memchr("{[\"-0123456789tfn", text.p[0], 17)) {
+        return arena_printf(a->arena, "invalid character '%c' looking for beginning of value",
+                            text.p[0]);
+    }
+    return STR("unexpected end of JSON input");
+}
+
+static void check_docker_config(struct admit *a, struct str key, const struct doc_value *data) {
+    struct str text, problem;
+    if (!base64_decode(doc_str(data), a->arena, &text)) {
+        return;
+    }
+    problem = json_problem(a, text);
+    if (problem.n) {
+        struct doc_value hidden = DOC_S("<secret contents redacted>");
+        admit_problem_invalid(a, admit_path_of(a, "data[%.*s]", STR_ARG(key)), &hidden, "%.*s",
+                              STR_ARG(problem));
+    }
+}
+
 static void check_secret(struct admit *a, const struct doc_value *object) {
     static const struct {
         const char *type, *keys;
@@ -136,8 +175,15 @@ static void check_secret(struct admit *a, const struct doc_value *object) {
         while (str_next(&rest, ' ', &key)) {
             if (!doc_find(data, key)) {
                 admit_problem_required(a, admit_path_of(a, "data[%.*s]", STR_ARG(key)), "");
+            } else if (key.p[0] == '.') {
+                check_docker_config(a, key, doc_find(data, key));
             }
         }
+    }
+    if (str_eq(doc_get_str(object, "type"), STR("kubernetes.io/service-account-token")) &&
+        !doc_get_str(object, "metadata", "annotations", "kubernetes.io/service-account.name").n) {
+        admit_problem_required(a, STR("metadata.annotations[kubernetes.io/service-account.name]"),
+                               "");
     }
     if (str_eq(doc_get_str(object, "type"), STR("kubernetes.io/basic-auth")) &&
         !doc_get(data, "username") && !doc_get(data, "password")) {
@@ -153,125 +199,58 @@ static void update_secret(struct admit *a, const struct doc_value *object,
     update_sealed(a, object, old, fields, ARRAY_LEN(fields));
 }
 
-// ---- Storage ----
-
-static void fill_volume_mode(struct arena *arena, struct doc_value *spec) {
-    admit_default_str(arena, spec, "volumeMode", "Filesystem");
-}
-
-// The protection finalizers of the real server need a controller that takes them off again; there is none here.
-static void fill_claim(struct admit *a, struct doc_value *object) {
-    admit_default_in(a->arena, object, "spec", fill_volume_mode);
-    if (!a->old) {
-        *object = doc_with(a->arena, object, DOC_S("Pending"), "status", "phase");
-    }
-}
-
-static void check_access_modes(struct admit *a, const struct doc_value *modes) {
-    if (doc_len(modes) == 0) {
-        admit_problem_required(a, STR("spec.accessModes"),
-                               str_eq(a->kind->plural, STR("persistentvolumes"))
-                                   ? ""
-                                   : "at least 1 access mode is required");
-    }
-    for (size_t i = 0; i < doc_len(modes); i++) {
-        admit_check_choice(a, admit_path_of(a, "spec.accessModes[%zu]", i), doc_at(modes, i),
-                           "ReadOnlyMany ReadWriteMany ReadWriteOnce ReadWriteOncePod");
-    }
-}
-
-static void check_claim(struct admit *a, const struct doc_value *object) {
-    const struct doc_value *size = doc_get(object, "spec", "resources", "requests", "storage");
-    check_access_modes(a, doc_get(object, "spec", "accessModes"));
-    if (doc_is_null(size)) {
-        admit_problem_required(a, STR("spec.resources[storage]"), "");
-    } else {
-        admit_check_quantity(a, STR("spec.resources[storage]"), size);
-    }
-}
-
-static void update_claim(struct admit *a, const struct doc_value *object,
-                         const struct doc_value *old) {
-    struct doc_value now = *object, before = *old;
-    admit_remove_member(a->arena, &now, "status");
-    // Size may grow, a volume name may be set once, the attributes class may change.
-    static const char *const free_fields[] = {"resources", "volumeName",
-                                              "volumeAttributesClassName"};
-    for (size_t i = 0; i < ARRAY_LEN(free_fields); i++) {
-        now = doc_without(a->arena, &now, "spec", free_fields[i]);
-        before = doc_without(a->arena, &before, "spec", free_fields[i]);
-    }
-    if (!doc_equal(doc_get(&now, "spec"), doc_get(&before, "spec"))) {
-        admit_problem_forbidden(a, STR("spec"),
-                                "spec is immutable after creation except resources.requests and "
-                                "volumeAttributesClassName for bound claims");
-    }
-    const struct doc_value *size = doc_get(object, "spec", "resources", "requests", "storage");
-    const struct doc_value *was = doc_get(old, "spec", "resources", "requests", "storage");
-    int order;
-    if (quantity_compare(doc_str(size), doc_str(was), &order) && order < 0) {
-        admit_problem_forbidden(a, STR("spec.resources.requests.storage"),
-                                "field can not be less than previous value");
-    }
-}
-
-static void fill_volume_host_path(struct arena *arena, struct doc_value *source) {
-    admit_default_str(arena, source, "type", "");
-}
-
-static void fill_volume_spec(struct arena *arena, struct doc_value *spec) {
-    admit_default_in(arena, spec, "hostPath", fill_volume_host_path);
-    admit_default_str(arena, spec, "persistentVolumeReclaimPolicy", "Retain");
-    admit_default_str(arena, spec, "volumeMode", "Filesystem");
-}
-
-static void fill_volume(struct admit *a, struct doc_value *object) {
-    admit_default_in(a->arena, object, "spec", fill_volume_spec);
-    if (!a->old) {
-        *object = doc_with(a->arena, object, DOC_S("Pending"), "status", "phase");
-    }
-}
-
-// Whatever member is neither of the known ones names the kind of storage.
-static bool has_volume_source(const struct doc_value *spec) {
-    static const char *const others[] = {"accessModes",      "capacity",
-                                         "claimRef",         "mountOptions",
-                                         "nodeAffinity",     "persistentVolumeReclaimPolicy",
-                                         "storageClassName", "volumeAttributesClassName",
-                                         "volumeMode"};
-    for (DOC_EACH_MEMBER(spec, i)) {
-        bool source = true;
-        for (size_t k = 0; k < ARRAY_LEN(others); k++) {
-            source = source && !str_eq_c(doc_key_at(spec, i), others[k]);
-        }
-        if (source) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void check_volume(struct admit *a, const struct doc_value *object) {
-    const struct doc_value *spec = doc_get(object, "spec");
-    check_access_modes(a, doc_get(spec, "accessModes"));
-    if (doc_len(doc_get(spec, "capacity")) == 0) {
-        admit_problem_required(a, STR("spec.capacity"), "");
-    }
-    if (doc_is_null(doc_get(spec, "capacity", "storage"))) {
-        admit_problem_unsupported(a, STR("spec.capacity"), doc_get(spec, "capacity"), "storage");
-    }
-    if (!has_volume_source(spec)) {
-        admit_problem_required(a, STR("spec"), "must specify a volume type");
-    }
-    admit_check_choice(a, STR("spec.persistentVolumeReclaimPolicy"),
-                       doc_get(spec, "persistentVolumeReclaimPolicy"), "Delete Recycle Retain");
-}
-
 // ---- Nodes, limits, endpoints, events ----
 
 static void fill_node(struct admit *a, struct doc_value *object) {
+    static const char *const facts[] = {"machineID",       "systemUUID",
+                                        "bootID",          "kernelVersion",
+                                        "osImage",         "containerRuntimeVersion",
+                                        "kubeletVersion",  "kubeProxyVersion",
+                                        "operatingSystem", "architecture"};
     admit_default_object(a->arena, object, "spec");
     admit_default_object(a->arena, object, "status");
+    if (doc_is_null(doc_get(object, "status", "daemonEndpoints", "kubeletEndpoint", "Port"))) {
+        *object = doc_with(a->arena, object, doc_make_int(0), "status", "daemonEndpoints",
+                           "kubeletEndpoint", "Port");
+    }
+    for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
+        if (doc_is_null(doc_get(object, "status", "nodeInfo", facts[i]))) {
+            *object = doc_with(a->arena, object, DOC_S(""), "status", "nodeInfo", facts[i]);
+        }
+    }
+}
+
+static void check_node(struct admit *a, const struct doc_value *object) {
+    const struct doc_value *spec = doc_get(object, "spec"), *taints = doc_get(spec, "taints");
+    for (size_t i = 0; i < doc_len(taints); i++) {
+        const struct doc_value *effect = doc_get(doc_at(taints, i), "effect");
+        admit_check_label_key(a, admit_path_of(a, "metadata.taints[%zu].key", i),
+                              doc_get_str(doc_at(taints, i), "key"));
+        struct str path = admit_path_of(a, "metadata.taints[%zu].effect", i);
+        if (doc_str(effect).n == 0) {
+            admit_problem_required(a, path, "");
+        } else {
+            admit_check_choice(a, path, effect, "NoSchedule PreferNoSchedule NoExecute");
+        }
+    }
+    if (doc_get_str(spec, "podCIDR").n > 0) {
+        admit_check_cidr(a, STR("spec.podCIDRs[0]"), doc_get(spec, "podCIDR"));
+    }
+}
+
+// Where a node stands may be said once.
+static void update_node(struct admit *a, const struct doc_value *object,
+                        const struct doc_value *old) {
+    struct str before = doc_get_str(old, "spec", "podCIDR");
+    if (before.n > 0 && !str_eq(before, doc_get_str(object, "spec", "podCIDR"))) {
+        admit_problem_forbidden(a, STR("spec.podCIDRs"),
+                                "node updates may not change podCIDR except from \"\" to valid");
+    }
+    before = doc_get_str(old, "spec", "providerID");
+    if (before.n > 0 && !str_eq(before, doc_get_str(object, "spec", "providerID"))) {
+        admit_problem_forbidden(a, STR("spec.providerID"),
+                                "node updates may not change providerID except from \"\" to valid");
+    }
 }
 
 static void fill_limit(struct arena *arena, struct doc_value *limit) {
@@ -301,6 +280,133 @@ static void fill_limit_range(struct admit *a, struct doc_value *object) {
     admit_default_in(a->arena, object, "spec", fill_limits);
 }
 
+// An amount that is above another one of the same name.
+static void check_order(struct admit *a, struct str path, const char *field, const char *name,
+                        const struct doc_value *low, const char *high_name,
+                        const struct doc_value *high) {
+    for (DOC_EACH_MEMBER(low, i)) {
+        struct str key = doc_key_at(low, i);
+        const struct doc_value *limit = doc_find(high, key), *amount = doc_value_at(low, i);
+        int order;
+        if (limit && quantity_compare(doc_str(amount), doc_str(limit), &order) && order > 0) {
+            admit_problem_invalid(
+                a, admit_path_of(a, "%.*s.%s[%.*s]", STR_ARG(path), field, STR_ARG(key)),
+                str_eq_c(STR("default"), field) ? limit : amount,
+                "%s value %.*s is greater than %s value %.*s", name, STR_ARG(doc_str(amount)),
+                high_name, STR_ARG(doc_str(limit)));
+        }
+    }
+}
+
+static void check_limit(struct admit *a, struct str path, const struct doc_value *limit) {
+    static const char *const of_containers[] = {"default", "defaultRequest"};
+    struct str type = doc_get_str(limit, "type");
+    const struct doc_value *max = doc_get(limit, "max");
+    if (str_eq(type, STR("Pod"))) {
+        for (size_t i = 0; i < ARRAY_LEN(of_containers); i++) {
+            if (doc_len(doc_find(limit, str_from(of_containers[i]))) > 0) {
+                admit_problem_forbidden(
+                    a, admit_path_of(a, "%.*s.%s", STR_ARG(path), of_containers[i]),
+                    "may not be specified when `type` is 'Pod'");
+            }
+        }
+    } else if (!str_eq(type, STR("Container")) && !str_eq(type, STR("PersistentVolumeClaim"))) {
+        struct doc_value value = doc_make_str(type.n ? type : STR(""));
+        struct str at = admit_path_of(a, "%.*s.type", STR_ARG(path));
+        size_t before = a->problem_count;
+        admit_check_label_key(a, at, doc_str(&value));
+        if (a->problem_count == before && str_find_char(type, '/') == STR_NPOS) {
+            admit_problem_invalid(a, at, &value,
+                                  "must be a standard limit type or fully qualified");
+        }
+        return;
+    }
+    check_order(a, path, "min", "min", doc_get(limit, "min"), "max", max);
+    check_order(a, path, "defaultRequest", "default request", doc_get(limit, "defaultRequest"),
+                "max", max);
+    check_order(a, path, "default", "default", doc_get(limit, "default"), "max", max);
+}
+
+static void check_limit_range(struct admit *a, const struct doc_value *object) {
+    const struct doc_value *limits = doc_get(object, "spec", "limits");
+    for (size_t i = 0; i < doc_len(limits); i++) {
+        const struct doc_value *type = doc_get(doc_at(limits, i), "type");
+        bool again = false;
+        for (size_t k = 0; k < i; k++) {
+            again = again || (type && doc_equal(doc_get(doc_at(limits, k), "type"), type));
+        }
+        if (again) {
+            admit_problem_duplicate(a, admit_path_of(a, "spec.limits[%zu].type", i), type);
+        }
+        check_limit(a, admit_path_of(a, "spec.limits[%zu]", i), doc_at(limits, i));
+    }
+}
+
+// Counts of objects are whole numbers; what has no domain in front must be one of those everybody knows.
+static bool is_counted(struct str name) {
+    static const char *const names[] = {"pods",
+                                        "services",
+                                        "replicationcontrollers",
+                                        "resourcequotas",
+                                        "secrets",
+                                        "configmaps",
+                                        "persistentvolumeclaims",
+                                        "services.nodeports",
+                                        "services.loadbalancers"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_eq_c(name, names[i])) {
+            return true;
+        }
+    }
+    return str_starts(name, STR("count/"));
+}
+
+static bool is_amount(struct str name) {
+    static const char *const names[] = {
+        "cpu",          "memory",          "ephemeral-storage",       "storage",
+        "requests.cpu", "requests.memory", "requests.storage",        "requests.ephemeral-storage",
+        "limits.cpu",   "limits.memory",   "limits.ephemeral-storage"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_eq_c(name, names[i])) {
+            return true;
+        }
+    }
+    return str_find_char(name, '/') != STR_NPOS || str_starts(name, STR("hugepages-")) ||
+           str_starts(name, STR("requests.hugepages-"));
+}
+
+static void check_quota(struct admit *a, const struct doc_value *object) {
+    const struct doc_value *hard = doc_get(object, "spec", "hard");
+    for (DOC_EACH_MEMBER(hard, i)) {
+        struct str key = doc_key_at(hard, i);
+        struct doc_value name = doc_make_str(key);
+        const struct doc_value *amount = doc_value_at(hard, i);
+        struct str path = admit_path_of(a, "spec.hard[%.*s]", STR_ARG(key));
+        if (!is_counted(key) && !is_amount(key)) {
+            admit_problem_invalid(a, path, &name,
+                                  "must be a standard resource type or fully qualified");
+            admit_problem_invalid(a, path, &name, "must be a standard resource for quota");
+        }
+        admit_check_quantity(a, path, amount);
+        if (is_counted(key) && str_ends(doc_str(amount), STR("m"))) {
+            admit_problem_invalid(a, path, amount, "must be an integer");
+        }
+    }
+    const struct doc_value *scopes = doc_get(object, "spec", "scopes");
+    for (DOC_EACH_ITEM(scopes, scope)) {
+        static const char *const known[] = {"BestEffort",    "NotBestEffort",
+                                            "Terminating",   "NotTerminating",
+                                            "PriorityClass", "CrossNamespacePodAffinity"};
+        bool found = false;
+        for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+            found = found || str_eq_c(doc_str(scope), known[i]);
+        }
+        if (!found) {
+            admit_problem_invalid(a, STR("spec.scopes"), scopes, "unsupported scope");
+        }
+    }
+}
+
 static void fill_quota(struct admit *a, struct doc_value *object) {
     admit_default_object(a->arena, object, "status");
 }
@@ -315,6 +421,57 @@ static void fill_subset(struct arena *arena, struct doc_value *subset) {
 
 static void fill_endpoints(struct admit *a, struct doc_value *object) {
     admit_default_each(a->arena, object, "subsets", fill_subset);
+}
+
+static void check_endpoint(struct admit *a, struct str path, const struct doc_value *ip) {
+    size_t before = a->problem_count;
+    admit_check_ip(a, path, ip);
+    if (a->problem_count > before) {
+        admit_problem_invalid(a, path, ip ? ip : admit_text_value(a, ""),
+                              "must be a valid IP address");
+    } else if (str_starts(doc_str(ip), STR("127.")) || str_eq(doc_str(ip), STR("::1"))) {
+        admit_problem_invalid(a, path, ip,
+                              "may not be in the loopback range (127.0.0.0/8, ::1/128)");
+    }
+}
+
+static void check_endpoint_ports(struct admit *a, size_t subset, const struct doc_value *ports) {
+    for (size_t i = 0; i < doc_len(ports); i++) {
+        const struct doc_value *port = doc_at(ports, i), *name = doc_get(port, "name");
+        struct str path = admit_path_of(a, "subsets[%zu].ports[%zu]", subset, i);
+        struct doc_value zero = doc_make_int(0);
+        const struct doc_value *number = doc_get(port, "port");
+        if (doc_str(name).n > 0) {
+            admit_check_dns_label(a, admit_path_of(a, "%.*s.name", STR_ARG(path)), name);
+        } else if (doc_len(ports) > 1) {
+            admit_problem_required(a, admit_path_of(a, "%.*s.name", STR_ARG(path)), "");
+        }
+        admit_check_port(a, admit_path_of(a, "%.*s.port", STR_ARG(path)), number ? number : &zero);
+        admit_check_choice(a, admit_path_of(a, "%.*s.protocol", STR_ARG(path)),
+                           doc_get(port, "protocol"), "SCTP TCP UDP");
+    }
+}
+
+static void check_endpoints(struct admit *a, const struct doc_value *object) {
+    static const char *const lists[] = {"addresses", "notReadyAddresses"};
+    const struct doc_value *subsets = doc_get(object, "subsets");
+    for (size_t i = 0; i < doc_len(subsets); i++) {
+        const struct doc_value *subset = doc_at(subsets, i);
+        size_t count = 0;
+        for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+            const struct doc_value *list = doc_find(subset, str_from(lists[l]));
+            count += doc_len(list);
+            for (size_t k = 0; k < doc_len(list); k++) {
+                check_endpoint(a, admit_path_of(a, "subsets[%zu].%s[%zu].ip", i, lists[l], k),
+                               doc_get(doc_at(list, k), "ip"));
+            }
+        }
+        if (count == 0) {
+            admit_problem_required(a, admit_path_of(a, "subsets[%zu]", i),
+                                   "must specify `addresses` or `notReadyAddresses`");
+        }
+        check_endpoint_ports(a, i, doc_get(subset, "ports"));
+    }
 }
 
 static void fill_event(struct admit *a, struct doc_value *object) {
@@ -346,12 +503,10 @@ const struct admit_rule admit_core[] = {
     {"", "Namespace", fill_namespace, NULL, NULL},
     {"", "ConfigMap", NULL, check_config_map, update_config_map},
     {"", "Secret", fill_secret, check_secret, update_secret},
-    {"", "PersistentVolumeClaim", fill_claim, check_claim, update_claim},
-    {"", "PersistentVolume", fill_volume, check_volume, NULL},
-    {"", "Node", fill_node, NULL, NULL},
-    {"", "LimitRange", fill_limit_range, NULL, NULL},
-    {"", "ResourceQuota", fill_quota, NULL, NULL},
-    {"", "Endpoints", fill_endpoints, NULL, NULL},
+    {"", "Node", fill_node, check_node, update_node},
+    {"", "LimitRange", fill_limit_range, check_limit_range, NULL},
+    {"", "ResourceQuota", fill_quota, check_quota, NULL},
+    {"", "Endpoints", fill_endpoints, check_endpoints, NULL},
     {"", "Event", fill_event, check_event, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -81,6 +81,9 @@ struct doc_value admit_empty_object(struct arena *arena);
 // ---- decode.c: the shape of built-in kinds ----
 bool api_decode(struct admit *a, struct doc_value *object, struct str **unknown, size_t *count,
                 struct api_error *error);
+// Without empty lists and maps where they may be missing, as the object is kept.
+struct doc_value api_decode_trim(struct arena *arena, const struct api_kind *kind,
+                                 const struct doc_value *object);
 bool api_decode_metadata(struct admit *a, struct doc_value *object, struct str **unknown,
                          size_t *count, struct api_error *error);
 
@@ -94,7 +97,7 @@ struct admit_rule {
 };
 // Lists end with an entry without a kind.
 extern const struct admit_rule admit_core[], admit_workloads[], admit_network[], admit_policy[],
-    admit_control[];
+    admit_control[], admit_storage[], admit_webhooks[];
 
 void admit_pod_spec_fill(struct arena *arena, struct doc_value *spec);
 void admit_template_fill(struct arena *arena, struct doc_value *template);

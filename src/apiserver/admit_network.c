@@ -4,6 +4,9 @@
 #include "apiserver/admit_internal.h"
 #include "base/text.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
+
 // ---- Services ----
 
 static void fill_service_port(struct arena *arena, struct doc_value *port) {
@@ -203,7 +206,22 @@ static void check_service(struct admit *a, const struct doc_value *object) {
         check_service_port(a, ports, i);
     }
     check_same_ports(a, ports);
+    const struct doc_value *outside = doc_get(spec, "externalTrafficPolicy");
+    if (outside) {
+        admit_check_choice(a, STR("spec.externalTrafficPolicy"), outside, "Cluster Local");
+    }
+    admit_check_choice(a, STR("spec.internalTrafficPolicy"), doc_get(spec, "internalTrafficPolicy"),
+                       "Cluster Local");
+    const struct doc_value *ranges = doc_get(spec, "loadBalancerSourceRanges");
+    for (size_t i = 0; i < doc_len(ranges); i++) {
+        admit_check_cidr(a, admit_path_of(a, "spec.LoadBalancerSourceRanges[%zu]", i),
+                         doc_at(ranges, i));
+    }
     if (str_eq(type, STR("ExternalName"))) {
+        if (ip.n > 0) {
+            admit_problem_forbidden(a, STR("spec.clusterIPs"),
+                                    "may not be set for ExternalName services");
+        }
         const struct doc_value *name = doc_get(spec, "externalName");
         if (doc_str(name).n == 0) {
             admit_problem_required(a, STR("spec.externalName"), "");
@@ -271,6 +289,9 @@ static void check_backend(struct admit *a, struct str path, const struct doc_val
     } else {
         admit_check_dns_label(a, admit_path_of(a, "%.*s.service.name", STR_ARG(path)), name);
     }
+    if (has_resource) {
+        return; // as Kubernetes: nothing more is said of it
+    }
     if (doc_int(number, 0) == 0 && doc_get_str(service, "port", "name").n == 0) {
         admit_problem_required(a, path, "port name or number is required");
     } else if (doc_int(number, 0) != 0) {
@@ -294,7 +315,42 @@ static void check_ingress_path(struct admit *a, struct str path, const struct do
         admit_problem_invalid(a, admit_path_of(a, "%.*s.path", STR_ARG(path)),
                               text ? text : admit_text_value(a, ""), "must be an absolute path");
     }
+    static const char *const odd[] = {"//", "/./", "/../", "%2f", "%2F"};
+    for (size_t i = 0; fixed && i < ARRAY_LEN(odd); i++) {
+        if (str_has(doc_str(text), str_from(odd[i]))) {
+            admit_problem_invalid(a, admit_path_of(a, "%.*s.path", STR_ARG(path)), text,
+                                  "must not contain '%s'", odd[i]);
+        }
+    }
     check_backend(a, admit_path_of(a, "%.*s.backend", STR_ARG(path)), doc_get(item, "backend"));
+}
+
+// A name with one star in front stands for every name below.
+static void check_host(struct admit *a, struct str path, const struct doc_value *host) {
+    struct str name = doc_str(host);
+    if (str_find_char(name, '*') == STR_NPOS) {
+        admit_check_dns_subdomain(a, path, host);
+    } else if (!str_starts(name, STR("*.")) || !name_is_dns_subdomain(str_skip(name, 2))) {
+        admit_problem_invalid(
+            a, path, host,
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS "
+            "subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and "
+            "end with an alphanumeric character (e.g. '*.example.com', regex used for validation "
+            "is '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')");
+    }
+}
+
+static void check_ingress_rest(struct admit *a, const struct doc_value *spec) {
+    const struct doc_value *tls = doc_get(spec, "tls"), *name = doc_get(spec, "ingressClassName");
+    for (size_t i = 0; i < doc_len(tls); i++) {
+        const struct doc_value *hosts = doc_get(doc_at(tls, i), "hosts");
+        for (size_t h = 0; h < doc_len(hosts); h++) {
+            check_host(a, admit_path_of(a, "spec.tls[%zu].hosts[%zu]", i, h), doc_at(hosts, h));
+        }
+    }
+    if (doc_str(name).n > 0) {
+        admit_check_dns_subdomain(a, STR("spec.ingressClassName"), name);
+    }
 }
 
 static void check_ingress(struct admit *a, const struct doc_value *object) {
@@ -308,12 +364,11 @@ static void check_ingress(struct admit *a, const struct doc_value *object) {
     }
     for (size_t i = 0; i < doc_len(rules); i++) {
         const struct doc_value *rule = doc_at(rules, i), *host = doc_get(rule, "host");
-        struct str name = doc_str(host);
-        if (str_starts(name, STR("*."))) {
-            name = str_skip(name, 2);
-        }
-        if (name.n > 0 && !name_is_dns_subdomain(name)) {
-            admit_check_dns_subdomain(a, admit_path_of(a, "spec.rules[%zu].host", i), host);
+        struct str at = admit_path_of(a, "spec.rules[%zu].host", i);
+        if (is_ip(doc_str(host))) {
+            admit_problem_invalid(a, at, host, "must be a DNS name, not an IP address");
+        } else if (doc_str(host).n > 0) {
+            check_host(a, at, host);
         }
         const struct doc_value *paths = doc_get(rule, "http", "paths");
         if (doc_is(doc_get(rule, "http"), DOC_OBJECT) && doc_len(paths) == 0) {
@@ -324,6 +379,7 @@ static void check_ingress(struct admit *a, const struct doc_value *object) {
                                doc_at(paths, p));
         }
     }
+    check_ingress_rest(a, spec);
 }
 
 static void fill_parameters(struct arena *arena, struct doc_value *parameters) {
@@ -371,9 +427,111 @@ static void fill_policy(struct admit *a, struct doc_value *object) {
     admit_default_in(a->arena, object, "spec", fill_policy_spec);
 }
 
+static void check_policy_port(struct admit *a, struct str path, const struct doc_value *item) {
+    const struct doc_value *port = doc_get(item, "port"), *end = doc_get(item, "endPort");
+    admit_check_choice(a, admit_path_of(a, "%.*s.protocol", STR_ARG(path)),
+                       doc_get(item, "protocol"), "TCP UDP SCTP");
+    struct str at = admit_path_of(a, "%.*s.endPort", STR_ARG(path));
+    if (port) {
+        admit_check_port_or_name(a, admit_path_of(a, "%.*s.port", STR_ARG(path)), port);
+        if (end && doc_is(port, DOC_STRING)) {
+            admit_problem_invalid(a, at, end, "may not be specified when `port` is non-numeric");
+        } else if (end && doc_int(end, 0) < doc_int(port, 0)) {
+            admit_problem_invalid(a, at, port, "must be greater than or equal to `port`");
+        }
+    } else if (end) {
+        admit_problem_invalid(a, at, end, "may not be specified when `port` is not specified");
+    }
+}
+
+// The addresses of one block lie inside of the other, and are fewer.
+static bool is_inside(struct str outer, struct str inner) {
+    struct str outer_ip, outer_bits, inner_ip, inner_bits;
+    unsigned char a[16], b[16];
+    int64_t n = 0, m = 0;
+    str_cut(outer, '/', &outer_ip, &outer_bits);
+    str_cut(inner, '/', &inner_ip, &inner_bits);
+    if (!str_to_int64(outer_bits, &n) || !str_to_int64(inner_bits, &m) || m <= n) {
+        return false;
+    }
+    int family = str_find_char(outer, ':') != STR_NPOS ? AF_INET6 : AF_INET;
+    char text[2][INET6_ADDRSTRLEN];
+    snprintf(text[0], sizeof text[0], "%.*s", STR_ARG(outer_ip));
+    snprintf(text[1], sizeof text[1], "%.*s", STR_ARG(inner_ip));
+    if (inet_pton(family, text[0], a) != 1 || inet_pton(family, text[1], b) != 1) {
+        return false;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        unsigned char bit = (unsigned char)(128 >> (i % 8));
+        if ((a[i / 8] & bit) != (b[i / 8] & bit)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void check_peer(struct admit *a, struct str path, const struct doc_value *peer) {
+    const struct doc_value *block = doc_get(peer, "ipBlock");
+    bool selects = false;
+    static const char *const selectors[] = {"podSelector", "namespaceSelector"};
+    for (size_t i = 0; i < ARRAY_LEN(selectors); i++) {
+        const struct doc_value *selector = doc_find(peer, str_from(selectors[i]));
+        selects = selects || doc_is(selector, DOC_OBJECT);
+        admit_check_label_selector(a, admit_path_of(a, "%.*s.%s", STR_ARG(path), selectors[i]),
+                                   selector);
+    }
+    if (!selects && !doc_is(block, DOC_OBJECT)) {
+        admit_problem_required(a, path, "must specify a peer");
+    }
+    if (!doc_is(block, DOC_OBJECT)) {
+        return;
+    }
+    const struct doc_value *cidr = doc_get(block, "cidr"), *except = doc_get(block, "except");
+    struct str at = admit_path_of(a, "%.*s.ipBlock", STR_ARG(path));
+    if (doc_str(cidr).n == 0) {
+        admit_problem_required(a, admit_path_of(a, "%.*s.cidr", STR_ARG(at)), "");
+    } else if (admit_check_cidr(a, admit_path_of(a, "%.*s.cidr", STR_ARG(at)), cidr)) {
+        for (size_t i = 0; i < doc_len(except); i++) {
+            struct str where = admit_path_of(a, "%.*s.except[%zu]", STR_ARG(at), i);
+            if (admit_check_cidr(a, where, doc_at(except, i)) &&
+                !is_inside(doc_str(cidr), doc_str(doc_at(except, i)))) {
+                admit_problem_invalid(a, where, doc_at(except, i),
+                                      "must be a strict subset of `cidr`");
+            }
+        }
+    }
+    if (selects) {
+        admit_problem_forbidden(a, path, "may not specify both ipBlock and another peer");
+    }
+}
+
+static void check_policy_rules(struct admit *a, const struct doc_value *spec, const char *list,
+                               const char *peers) {
+    const struct doc_value *rules = doc_find(spec, str_from(list));
+    for (size_t r = 0; r < doc_len(rules); r++) {
+        const struct doc_value *ports = doc_get(doc_at(rules, r), "ports");
+        const struct doc_value *others = doc_find(doc_at(rules, r), str_from(peers));
+        for (size_t i = 0; i < doc_len(ports); i++) {
+            check_policy_port(a, admit_path_of(a, "spec.%s[%zu].ports[%zu]", list, r, i),
+                              doc_at(ports, i));
+        }
+        for (size_t i = 0; i < doc_len(others); i++) {
+            check_peer(a, admit_path_of(a, "spec.%s[%zu].%s[%zu]", list, r, peers, i),
+                       doc_at(others, i));
+        }
+    }
+}
+
 static void check_policy(struct admit *a, const struct doc_value *object) {
     const struct doc_value *types = doc_get(object, "spec", "policyTypes");
     admit_check_label_selector(a, STR("spec.podSelector"), doc_get(object, "spec", "podSelector"));
+    check_policy_rules(a, doc_get(object, "spec"), "ingress", "from");
+    check_policy_rules(a, doc_get(object, "spec"), "egress", "to");
+    if (doc_len(types) > 2) {
+        admit_problem_invalid(a, STR("spec.policyTypes"), types,
+                              "may not specify more than two policyTypes");
+        return;
+    }
     for (size_t i = 0; i < doc_len(types); i++) {
         admit_check_choice(a, admit_path_of(a, "spec.policyTypes[%zu]", i), doc_at(types, i),
                            "Ingress Egress");
@@ -396,6 +554,35 @@ static void fill_slice(struct admit *a, struct doc_value *object) {
     admit_default_each(a->arena, object, "ports", fill_slice_port);
 }
 
+static void check_slice_content(struct admit *a, const struct doc_value *object) {
+    const struct doc_value *ports = doc_get(object, "ports");
+    const struct doc_value *endpoints = doc_get(object, "endpoints");
+    struct str type = doc_get_str(object, "addressType");
+    for (size_t i = 0; i < doc_len(ports); i++) {
+        const struct doc_value *name = doc_get(doc_at(ports, i), "name");
+        if (doc_str(name).n > 0) {
+            admit_check_dns_label(a, admit_path_of(a, "ports[%zu].name", i), name);
+        }
+        admit_check_choice(a, admit_path_of(a, "ports[%zu].protocol", i),
+                           doc_get(doc_at(ports, i), "protocol"), "SCTP TCP UDP");
+    }
+    for (size_t i = 0; i < doc_len(endpoints); i++) {
+        const struct doc_value *addresses = doc_get(doc_at(endpoints, i), "addresses");
+        if (doc_len(addresses) == 0) {
+            admit_problem_required(a, admit_path_of(a, "endpoints[%zu].addresses", i),
+                                   "must contain at least 1 address");
+        }
+        for (size_t k = 0; k < doc_len(addresses); k++) {
+            struct str path = admit_path_of(a, "endpoints[%zu].addresses[%zu]", i, k);
+            if (str_eq(type, STR("IPv4")) || str_eq(type, STR("IPv6"))) {
+                admit_check_ip(a, path, doc_at(addresses, k));
+            } else if (str_eq(type, STR("FQDN"))) {
+                admit_check_dns_subdomain(a, path, doc_at(addresses, k));
+            }
+        }
+    }
+}
+
 static void check_slice(struct admit *a, const struct doc_value *object) {
     const struct doc_value *type = doc_get(object, "addressType");
     if (doc_str(type).n == 0) {
@@ -403,6 +590,7 @@ static void check_slice(struct admit *a, const struct doc_value *object) {
     } else {
         admit_check_choice(a, STR("addressType"), type, "FQDN IPv4 IPv6");
     }
+    check_slice_content(a, object);
 }
 
 static void update_slice(struct admit *a, const struct doc_value *object,

@@ -74,6 +74,13 @@ static void update_binding(struct admit *a, const struct doc_value *object,
 }
 
 static void check_role(struct admit *a, const struct doc_value *object) {
+    const struct doc_value *aggregation = doc_get(object, "aggregationRule");
+    if (doc_is(aggregation, DOC_OBJECT) &&
+        doc_len(doc_get(aggregation, "clusterRoleSelectors")) == 0) {
+        admit_problem_required(
+            a, STR("aggregationRule.clusterRoleSelectors"),
+            "at least one clusterRoleSelector required if aggregationRule is non-nil");
+    }
     const struct doc_value *rules = doc_get(object, "rules");
     for (size_t i = 0; i < doc_len(rules); i++) {
         const struct doc_value *rule = doc_at(rules, i);
@@ -125,10 +132,26 @@ static void check_budget(struct admit *a, const struct doc_value *object) {
     const struct doc_value *spec = doc_get(object, "spec");
     if (!doc_is_null(doc_get(spec, "minAvailable")) &&
         !doc_is_null(doc_get(spec, "maxUnavailable"))) {
-        admit_problem_invalid(a, STR("spec"), spec,
+        static const char *const names[][2] = {
+            {"minAvailable", "MinAvailable"},
+            {"selector", "Selector"},
+            {"maxUnavailable", "MaxUnavailable"},
+            {"unhealthyPodEvictionPolicy", "UnhealthyPodEvictionPolicy"}};
+        struct doc_object shown = doc_object_start(a->arena); // with the names of Go's fields
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+            const struct doc_value *value = doc_find(spec, str_from(names[i][0]));
+            doc_object_set_c(&shown, names[i][1], value ? *value : doc_null());
+        }
+        struct doc_value value = doc_object_done(&shown);
+        admit_problem_invalid(a, STR("spec"), &value,
                               "minAvailable and maxUnavailable cannot be both set");
     }
+    admit_check_count_or_percent(a, STR("spec.minAvailable"), doc_get(spec, "minAvailable"), true);
+    admit_check_count_or_percent(a, STR("spec.maxUnavailable"), doc_get(spec, "maxUnavailable"),
+                                 true);
     admit_check_label_selector(a, STR("spec.selector"), doc_get(spec, "selector"));
+    admit_check_choice(a, STR("spec.unhealthyPodEvictionPolicy"),
+                       doc_get(spec, "unhealthyPodEvictionPolicy"), "AlwaysAllow IfHealthyBudget");
 }
 
 static struct doc_value scaling_policy(struct arena *arena, const char *type, int64_t value) {
@@ -141,6 +164,9 @@ static struct doc_value scaling_policy(struct arena *arena, const char *type, in
 
 static void fill_scaling(struct arena *arena, struct doc_value *rules, bool up) {
     admit_default_str(arena, rules, "selectPolicy", "Max");
+    if (up) {
+        admit_default_int(arena, rules, "stabilizationWindowSeconds", 0);
+    }
     if (doc_len(doc_get(rules, "policies")) == 0) {
         struct doc_array policies = doc_array_start(arena);
         if (up) {
@@ -196,6 +222,9 @@ static void fill_autoscaler(struct admit *a, struct doc_value *object) {
     } else if (doc_len(doc_get(object, "spec", "metrics")) == 0) {
         *object = doc_with(a->arena, object, cpu_metric(a->arena), "spec", "metrics");
     }
+    if (!first && doc_is_null(doc_get(object, "status", "currentMetrics"))) {
+        *object = doc_with(a->arena, object, doc_null(), "status", "currentMetrics");
+    }
     if (a->old) {
         return;
     }
@@ -215,6 +244,81 @@ static bool scales_to_zero(const struct doc_value *metrics) {
     return false;
 }
 
+static void check_metric_target(struct admit *a, struct str path, const struct doc_value *target) {
+    const struct doc_value *type = doc_get(target, "type");
+    struct str name = doc_str(type);
+    if (name.n == 0) {
+        admit_problem_required(a, admit_path_of(a, "%.*s.type", STR_ARG(path)),
+                               "must specify a metric target type");
+    } else if (!str_eq(name, STR("Utilization")) && !str_eq(name, STR("Value")) &&
+               !str_eq(name, STR("AverageValue"))) {
+        admit_problem_invalid(a, admit_path_of(a, "%.*s.type", STR_ARG(path)), type,
+                              "must be either Utilization, Value, or AverageValue");
+    }
+    const struct doc_value *part = doc_get(target, "averageUtilization");
+    if (doc_int(part, 1) < 1) {
+        admit_problem_invalid(a, admit_path_of(a, "%.*s.averageUtilization", STR_ARG(path)), part,
+                              "must be greater than 0");
+    }
+}
+
+static void check_metrics(struct admit *a, const struct doc_value *metrics) {
+    static const char *const sources[][2] = {{"ContainerResource", "containerResource"},
+                                             {"External", "external"},
+                                             {"Object", "object"},
+                                             {"Pods", "pods"},
+                                             {"Resource", "resource"}};
+    for (size_t i = 0; i < doc_len(metrics); i++) {
+        const struct doc_value *metric = doc_at(metrics, i), *type = doc_get(metric, "type");
+        const char *member = NULL;
+        struct str path = admit_path_of(a, "spec.metrics[%zu]", i);
+        for (size_t k = 0; k < ARRAY_LEN(sources); k++) {
+            member = str_eq_c(doc_str(type), sources[k][0]) ? sources[k][1] : member;
+        }
+        if (!member) { // said twice, as Kubernetes does
+            for (int twice = 0; twice < 2; twice++) {
+                admit_problem_unsupported(a, admit_path_of(a, "%.*s.type", STR_ARG(path)),
+                                          type ? type : admit_text_value(a, ""),
+                                          "ContainerResource External Object Pods Resource");
+            }
+            continue;
+        }
+        const struct doc_value *source = doc_find(metric, str_from(member));
+        struct str at = admit_path_of(a, "%.*s.%s", STR_ARG(path), member);
+        if (!doc_is(source, DOC_OBJECT)) {
+            admit_problem_required(a, at, "must populate information for the given metric source");
+            continue;
+        }
+        const struct doc_value *target = doc_get(source, "target");
+        struct str where = admit_path_of(a, "%.*s.target", STR_ARG(at));
+        check_metric_target(a, where, target);
+        bool of_resource = str_ends(doc_str(type), STR("Resource"));
+        if (of_resource && doc_is_null(doc_get(target, "averageUtilization")) &&
+            doc_is_null(doc_get(target, "averageValue"))) {
+            admit_problem_required(a, admit_path_of(a, "%.*s.averageUtilization", STR_ARG(where)),
+                                   "must set either a target raw value or a target utilization");
+        }
+    }
+}
+
+static void check_scaling_rules(struct admit *a, const char *name, const struct doc_value *rules) {
+    static const char *const numbers[] = {"value", "periodSeconds"};
+    const struct doc_value *policies = doc_get(rules, "policies");
+    for (size_t i = 0; i < doc_len(policies); i++) {
+        const struct doc_value *policy = doc_at(policies, i);
+        struct str path = admit_path_of(a, "spec.behavior.%s.policies[%zu]", name, i);
+        admit_check_choice(a, admit_path_of(a, "%.*s.type", STR_ARG(path)), doc_get(policy, "type"),
+                           "Percent Pods");
+        for (size_t k = 0; k < ARRAY_LEN(numbers); k++) {
+            const struct doc_value *value = doc_find(policy, str_from(numbers[k]));
+            if (doc_int(value, 0) < 1) {
+                admit_problem_invalid(a, admit_path_of(a, "%.*s.%s", STR_ARG(path), numbers[k]),
+                                      value, "must be greater than zero");
+            }
+        }
+    }
+}
+
 static void check_autoscaler(struct admit *a, const struct doc_value *object) {
     const struct doc_value *spec = doc_get(object, "spec");
     const struct doc_value *min = doc_get(spec, "minReplicas"), *max = doc_get(spec, "maxReplicas");
@@ -224,7 +328,8 @@ static void check_autoscaler(struct admit *a, const struct doc_value *object) {
     }
     if (doc_int(max, 0) < 1) {
         admit_problem_required(a, STR("spec.maxReplicas"), "must be set and greater than 0");
-    } else if (doc_int(max, 0) < doc_int(min, 1)) {
+    }
+    if (doc_int(max, 0) < doc_int(min, 1)) {
         admit_problem_invalid(a, STR("spec.maxReplicas"), max,
                               "must be greater than or equal to `minReplicas`");
     }
@@ -241,6 +346,16 @@ static void check_autoscaler(struct admit *a, const struct doc_value *object) {
                               version ? version : admit_text_value(a, ""),
                               "apiVersion must specify API group");
     }
+    if (str_eq(a->kind->version, STR("v1"))) {
+        const struct doc_value *target = doc_get(spec, "targetCPUUtilizationPercentage");
+        if (doc_int(target, 1) < 1) {
+            admit_problem_invalid(a, STR("spec.metrics[0].resource.target.averageUtilization"),
+                                  target, "must be greater than 0");
+        }
+    }
+    check_metrics(a, doc_get(spec, "metrics"));
+    check_scaling_rules(a, "scaleUp", doc_get(spec, "behavior", "scaleUp"));
+    check_scaling_rules(a, "scaleDown", doc_get(spec, "behavior", "scaleDown"));
     if (doc_int(min, 1) == 0 && !scales_to_zero(doc_get(spec, "metrics"))) {
         admit_problem_forbidden(
             a, STR("spec.metrics"),
@@ -260,6 +375,9 @@ static void check_storage_class(struct admit *a, const struct doc_value *object)
     if (doc_get_str(object, "provisioner").n == 0) {
         admit_problem_required(a, STR("provisioner"), "");
     }
+    admit_check_choice(a, STR("reclaimPolicy"), doc_get(object, "reclaimPolicy"), "Delete Retain");
+    admit_check_choice(a, STR("volumeBindingMode"), doc_get(object, "volumeBindingMode"),
+                       "Immediate WaitForFirstConsumer");
 }
 
 static void update_storage_class(struct admit *a, const struct doc_value *object,
@@ -276,11 +394,34 @@ static void fill_priority(struct admit *a, struct doc_value *object) {
     admit_default_str(a->arena, object, "preemptionPolicy", "PreemptLowerPriority");
 }
 
+static void check_priority(struct admit *a, const struct doc_value *object) {
+    struct str name = doc_get_str(object, "metadata", "name");
+    if (str_starts(name, STR("system-")) && !str_eq(name, STR("system-node-critical")) &&
+        !str_eq(name, STR("system-cluster-critical"))) {
+        admit_problem_forbidden(
+            a, STR("metadata.name"),
+            arena_cstr(a->arena,
+                       admit_path_of(a,
+                                     "priority class names with 'system-' prefix are reserved for "
+                                     "system use only. error: %.*s is not a known system priority "
+                                     "class",
+                                     STR_ARG(name))));
+    } else if (!str_starts(name, STR("system-")) &&
+               doc_int(doc_get(object, "value"), 0) > 1000000000) {
+        admit_problem_forbidden(a, STR("value"),
+                                "maximum allowed value of a user defined priority is 1000000000");
+    }
+    admit_check_choice(a, STR("preemptionPolicy"), doc_get(object, "preemptionPolicy"),
+                       "PreemptLowerPriority Never");
+}
+
 static void update_priority(struct admit *a, const struct doc_value *object,
                             const struct doc_value *old) {
     if (!doc_equal(doc_get(object, "value"), doc_get(old, "value"))) {
         admit_problem_forbidden(a, STR("value"), "may not be changed in an update.");
     }
+    admit_check_immutable(a, STR("preemptionPolicy"), doc_get(object, "preemptionPolicy"),
+                          doc_get(old, "preemptionPolicy"));
 }
 
 static void fill_driver_spec(struct arena *arena, struct doc_value *spec) {
@@ -301,43 +442,6 @@ static void fill_driver(struct admit *a, struct doc_value *object) {
     admit_default_in(a->arena, object, "spec", fill_driver_spec);
 }
 
-// ---- Webhooks and aggregated APIs: kept, not called ----
-
-static void fill_webhook_service(struct arena *arena, struct doc_value *service) {
-    admit_default_int(arena, service, "port", 443);
-}
-
-static void fill_webhook_client(struct arena *arena, struct doc_value *client) {
-    admit_default_in(arena, client, "service", fill_webhook_service);
-}
-
-static void fill_webhook_rule(struct arena *arena, struct doc_value *rule) {
-    admit_default_str(arena, rule, "scope", "*");
-}
-
-static void fill_webhook(struct arena *arena, struct doc_value *hook) {
-    admit_default_in(arena, hook, "clientConfig", fill_webhook_client);
-    admit_default_each(arena, hook, "rules", fill_webhook_rule);
-    admit_default_str(arena, hook, "failurePolicy", "Fail");
-    admit_default_str(arena, hook, "matchPolicy", "Equivalent");
-    admit_default_object(arena, hook, "namespaceSelector");
-    admit_default_object(arena, hook, "objectSelector");
-    admit_default_int(arena, hook, "timeoutSeconds", 10);
-}
-
-static void fill_mutating_webhook(struct arena *arena, struct doc_value *hook) {
-    fill_webhook(arena, hook);
-    admit_default_str(arena, hook, "reinvocationPolicy", "Never");
-}
-
-static void fill_validating(struct admit *a, struct doc_value *object) {
-    admit_default_each(a->arena, object, "webhooks", fill_webhook);
-}
-
-static void fill_mutating(struct admit *a, struct doc_value *object) {
-    admit_default_each(a->arena, object, "webhooks", fill_mutating_webhook);
-}
-
 const struct admit_rule admit_policy[] = {
     {RBAC_GROUP, "Role", NULL, check_role, NULL},
     {RBAC_GROUP, "ClusterRole", NULL, check_role, NULL},
@@ -348,9 +452,7 @@ const struct admit_rule admit_policy[] = {
     {"storage.k8s.io", "StorageClass", fill_storage_class, check_storage_class,
      update_storage_class},
     {"storage.k8s.io", "CSIDriver", fill_driver, NULL, NULL},
-    {"scheduling.k8s.io", "PriorityClass", fill_priority, NULL, update_priority},
-    {"admissionregistration.k8s.io", "ValidatingWebhookConfiguration", fill_validating, NULL, NULL},
-    {"admissionregistration.k8s.io", "MutatingWebhookConfiguration", fill_mutating, NULL, NULL},
+    {"scheduling.k8s.io", "PriorityClass", fill_priority, check_priority, update_priority},
     {"apiextensions.k8s.io", "CustomResourceDefinition", admit_crd_fill, admit_crd_check,
      admit_crd_update},
     {NULL, NULL, NULL, NULL, NULL},

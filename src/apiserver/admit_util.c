@@ -416,7 +416,7 @@ bool admit_selector_covers(const struct doc_value *selector, const struct doc_va
 enum name_rule { NAME_SUBDOMAIN, NAME_LABEL, NAME_PATH, NAME_SERVICE };
 
 static enum name_rule name_rule_of(const struct api_kind *kind) {
-    if (str_starts(kind->group, STR("rbac."))) {
+    if (str_starts(kind->group, STR("rbac.")) || str_eq(kind->kind, STR("APIService"))) {
         return NAME_PATH; // "system:node" and the like
     }
     if (kind->group.n == 0 && str_eq(kind->kind, STR("Service"))) {
@@ -429,6 +429,8 @@ static void check_service_name(struct admit *a, const struct doc_value *name) {
     struct str s = doc_str(name);
     if (s.n > 63) {
         admit_problem_invalid(a, STR("metadata.name"), name, "must be no more than 63 bytes");
+    } else if (str_find_char(s, '.') != STR_NPOS) {
+        admit_problem_invalid(a, STR("metadata.name"), name, "must not contain dots");
     } else if (!name_is_dns_label(s) || (s.p[0] >= '0' && s.p[0] <= '9')) {
         admit_problem_invalid(
             a, STR("metadata.name"), name,

@@ -257,10 +257,10 @@ static void fill_cron_job(struct admit *a, struct doc_value *object) {
 }
 
 static void check_revision(struct admit *a, const struct doc_value *object) {
+    admit_check_not_negative(a, STR("revision"), doc_get(object, "revision"));
     if (doc_is_null(doc_get(object, "data"))) {
         admit_problem_required(a, STR("data"), "data is mandatory");
     }
-    admit_check_not_negative(a, STR("revision"), doc_get(object, "revision"));
 }
 
 static void update_revision(struct admit *a, const struct doc_value *object,
@@ -308,7 +308,9 @@ static void check_selector(struct admit *a, const struct doc_value *object) {
     const struct doc_value *labels = doc_get(object, "spec", "template", "metadata", "labels");
     size_t before = a->problem_count;
     if (doc_is_null(selector)) {
-        admit_problem_required(a, STR("spec.selector"), "");
+        if (!str_eq_c(STR("daemonset"), a->selector_owner)) { // as Kubernetes
+            admit_problem_required(a, STR("spec.selector"), "");
+        }
     } else if (doc_len(doc_get(selector, "matchLabels")) +
                    doc_len(doc_get(selector, "matchExpressions")) ==
                0) {
@@ -322,7 +324,10 @@ static void check_selector(struct admit *a, const struct doc_value *object) {
         doc_len(doc_get(selector, "matchExpressions")) > 0) {
         admit_problem_invalid(a, STR("spec.selector"), selector, "invalid label selector");
     } else if (doc_is_null(selector) || !admit_selector_covers(selector, labels)) {
-        admit_problem_invalid(a, STR("spec.template.metadata.labels"), labels,
+        struct doc_value nothing = admit_empty_object(a->arena);
+        bool empty = doc_is(doc_get(object, "spec", "template", "metadata"), DOC_OBJECT);
+        admit_problem_invalid(a, STR("spec.template.metadata.labels"),
+                              labels ? labels : (empty ? &nothing : NULL),
                               "`selector` does not match template `labels`");
     }
 }
@@ -410,10 +415,21 @@ static void check_stateful_set(struct admit *a, const struct doc_value *object) 
     const struct doc_value *spec = doc_get(object, "spec");
     a->selector_owner = "statefulset";
     a->claim_templates = doc_get(spec, "volumeClaimTemplates");
-    admit_check_choice(a, STR("spec.podManagementPolicy"), doc_get(spec, "podManagementPolicy"),
-                       "OrderedReady Parallel");
-    admit_check_choice(a, STR("spec.updateStrategy.type"), doc_get(spec, "updateStrategy", "type"),
-                       "OnDelete RollingUpdate");
+    const struct doc_value *policy = doc_get(spec, "podManagementPolicy");
+    struct str strategy = doc_get_str(spec, "updateStrategy", "type");
+    if (!str_eq(doc_str(policy), STR("OrderedReady")) &&
+        !str_eq(doc_str(policy), STR("Parallel"))) {
+        admit_problem_invalid(a, STR("spec.podManagementPolicy"), policy,
+                              "must be 'OrderedReady' or 'Parallel'");
+    }
+    if (!str_eq(strategy, STR("RollingUpdate")) && !str_eq(strategy, STR("OnDelete"))) {
+        struct doc_object shown = doc_object_start(a->arena); // with the names of Go's fields
+        doc_object_set_c(&shown, "Type", doc_make_str(strategy));
+        doc_object_set_c(&shown, "RollingUpdate", doc_null());
+        struct doc_value value = doc_object_done(&shown);
+        admit_problem_invalid(a, STR("spec.updateStrategy"), &value,
+                              "must be 'RollingUpdate' or 'OnDelete'");
+    }
     check_replicas(a, object);
     check_selector(a, object);
     check_template(a, doc_get(spec, "template"), "Always");
@@ -436,8 +452,8 @@ static void check_daemon_set(struct admit *a, const struct doc_value *object) {
 }
 
 static void check_job(struct admit *a, const struct doc_value *object) {
-    static const char *const counts[] = {"parallelism", "completions", "backoffLimit",
-                                         "activeDeadlineSeconds", "ttlSecondsAfterFinished"};
+    static const char *const counts[] = {"parallelism", "completions", "activeDeadlineSeconds",
+                                         "backoffLimit", "ttlSecondsAfterFinished"};
     const struct doc_value *spec = doc_get(object, "spec");
     for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
         admit_check_not_negative(a, admit_path_of(a, "spec.%s", counts[i]),

@@ -209,6 +209,9 @@ bool api_meta_check(struct api_op *op, const struct doc_value *object) {
                                STR("Invalid value: a finalizer must be a qualified name"));
         }
     }
+    if (!op->kind->custom) {
+        return true; // admission looks at the rest together with the object, as Kubernetes does
+    }
     return check_name(op, name) && check_labels(op, name, doc_get(metadata, "labels")) &&
            check_annotations(op, name, doc_get(metadata, "annotations")) &&
            check_owners(op, name, doc_get(metadata, "ownerReferences"));
