@@ -14,7 +14,8 @@ struct applying {
     struct managed managed;
     struct managed_entry own; // our entry as it was; `source` NULL: none
     bool had_own;
-    struct fieldset set; // of the configuration
+    struct fieldset all; // what the configuration names
+    struct fieldset set; // of it what can be owned
     struct str version;
     struct schema_fields root;
     const struct doc_value *live;
@@ -157,7 +158,7 @@ static struct doc_value prune(struct applying *a, const struct doc_value *merged
     }
     struct fieldset last = fieldset_with_named(arena, &a->root, &a->own.set);
     struct doc_value pruned = fieldset_remove(arena, &a->root, merged, &last);
-    struct fieldset owned = a->set;
+    struct fieldset owned = a->all;
     for (size_t i = 0; i < a->managed.len; i++) {
         struct managed_entry *entry = &a->managed.items[i];
         owned = fieldset_union(arena, &owned, managed_set(&a->managed, entry));
@@ -261,7 +262,8 @@ static struct doc_value own_part(struct api_op *op, const struct doc_value *conf
 static bool typed(struct applying *a, const struct doc_value *config) {
     struct api_op *op = a->op;
     struct err err = {0};
-    if (fieldset_of(op->arena, &a->root, config, &a->set, &err)) {
+    if (fieldset_of(op->arena, &a->root, config, &a->all, &err)) {
+        a->set = fieldset_strip(op->arena, &a->all);
         return true;
     }
     struct str ns = doc_get_str(config, "metadata", "namespace");
@@ -307,8 +309,12 @@ bool api_apply(struct api_op *op, const struct doc_value *old, const struct doc_
             return false;
         }
         managed_take(&a.managed, &write, SIZE_MAX);
-        changed =
-            !fieldset_is_empty(&write.diff.changed) || !fieldset_is_empty(&write.diff.removed);
+        // A status that has no way in here still makes it a change, of which nothing is stored.
+        struct doc_value wanted = next;
+        if (op->kind->has_status && !op->request.subresource.n && doc_get(given, "status")) {
+            wanted = fieldset_merge(arena, &a.root, &next, given);
+        }
+        changed = !doc_equal(old, &wanted);
     }
     put_own(&a, changed);
     next = with_last_applied(&a, next, given);

@@ -206,6 +206,18 @@ static bool decode_list(struct decode *d, const struct schema_at *at, const stru
     return true;
 }
 
+// An empty list or map is not written again where it may be missing. An empty list of managers says something.
+static bool is_left_out(const struct schema_at *at, struct str key, const struct doc_value *v) {
+    enum doc_kind kind = doc_kind(v);
+    if (doc_len(v) > 0 || at->shapes[0] || (kind != DOC_ARRAY && kind != DOC_OBJECT)) {
+        return false;
+    }
+    const struct schema_field *field = schema_field_find(at->object, key);
+    return field && field->outer && !(field->flags & SCHEMA_REQUIRED) &&
+           !str_eq(key, STR("managedFields")) &&
+           (field->outer == SCHEMA_LIST) == (kind == DOC_ARRAY);
+}
+
 // Members of a struct or of a map with typed values. Copies only when something changes.
 static bool decode_members(struct decode *d, const struct schema_at *at, const struct place *place,
                            const struct schema_type *owner, const struct doc_value *v,
@@ -221,7 +233,11 @@ static bool decode_members(struct decode *d, const struct schema_at *at, const s
             add_unknown(d, &here);
         }
         bool keep = known && (!doc_is_null(member) || is_map);
+        d->a->admission->has_empty |= is_left_out(at, here.key, member);
         struct schema_at next = schema_at_member(at, here.key);
+        if (is_map && doc_is_null(member) && !next.shapes[0] && next.scalar == SCHEMA_STRING) {
+            value = DOC_S("");
+        }
         // The text of a message names the map itself, not the key in it.
         if (keep && !doc_is_null(member) &&
             !decode_value(d, &next, is_map ? place : &here, is_map ? owner : at->object, member,
@@ -261,6 +277,37 @@ static bool decode_value(struct decode *d, const struct schema_at *at, const str
     }
     return doc_is(v, DOC_OBJECT) ? decode_members(d, at, place, owner, v, out)
                                  : wrong_type(d, at, place, owner, v);
+}
+
+static struct doc_value trim(struct arena *arena, const struct schema_at *at,
+                             const struct doc_value *v) {
+    if (doc_is(v, DOC_ARRAY) && at->shapes[0] == SCHEMA_LIST) {
+        struct schema_at next = schema_at_item(at);
+        struct doc_array out = doc_array_start(arena);
+        for (DOC_EACH_ITEM(v, item)) {
+            doc_array_add(&out, trim(arena, &next, item));
+        }
+        return doc_array_done(&out);
+    }
+    bool map = at->shapes[0] == SCHEMA_MAP;
+    if (!doc_is(v, DOC_OBJECT) || (!map && !at->object)) {
+        return *v;
+    }
+    struct doc_object out = doc_object_start(arena);
+    for (DOC_EACH_MEMBER(v, i)) {
+        struct str key = doc_key_at(v, i);
+        struct schema_at next = schema_at_member(at, key);
+        if (map || !is_left_out(at, key, doc_value_at(v, i))) {
+            doc_object_set(&out, key, trim(arena, &next, doc_value_at(v, i)));
+        }
+    }
+    return doc_object_done(&out);
+}
+
+struct doc_value api_decode_trim(struct arena *arena, const struct api_kind *kind,
+                                 const struct doc_value *object) {
+    struct schema_at at = schema_at_type(kind->merge);
+    return trim(arena, &at, object);
 }
 
 bool api_decode(struct admit *a, struct doc_value *object, struct str **unknown, size_t *count,

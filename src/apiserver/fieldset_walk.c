@@ -538,7 +538,7 @@ static struct fieldset collect_all(struct collect *c, const struct schema_fields
     collect_map(c, &set, root, value, (struct str){NULL, 0});
     disown_metadata(&set);
     fieldset_sort(&set);
-    return fieldset_strip(c->arena, &set);
+    return set;
 }
 
 bool fieldset_of(struct arena *arena, const struct schema_fields *root,

@@ -106,6 +106,11 @@ struct api_admission {
     struct str field_validation; // "Strict", "Warn", "Ignore"
     bool defaults_only;          // the checks come later, after others changed the object
     // Warnings for the Warning header, added by admission (arena).
+    // What the body has twice: paths, or complete lines where it was YAML.
+    const struct str *duplicates;
+    size_t duplicate_count;
+    bool yaml;
+    bool has_empty; // found by the decoder: an empty list or map that is not written again
     struct str *warnings;
     size_t warning_count;
 };

@@ -366,12 +366,9 @@ bool api_request_content_type(struct arena *arena, struct str type, struct api_r
                 return true;
             }
         }
-        return api_error_set(error, arena, 415, "UnsupportedMediaType",
-                             "the body of the request was in an unknown format - accepted media "
-                             "types include: application/json-patch+json, "
-                             "application/merge-patch+json, "
-                             "application/strategic-merge-patch+json, "
-                             "application/apply-patch+yaml");
+        api_error_set(error, arena, 415, "UnsupportedMediaType", "415: Unsupported Media Type");
+        error->details = (struct doc_value){.kind = DOC_OBJECT};
+        return false;
     }
     if (!media.n || str_eq_nocase(media, STR("application/json"))) {
         return true;

@@ -17,7 +17,8 @@ bool api_body_parse(struct api_op *op, struct doc_value *out) {
                              "%s", err.message);
     }
     if (op->request.body_yaml) {
-        struct yaml_options options = {.profile = YAML_KUBERNETES};
+        struct yaml_notes notes = {0};
+        struct yaml_options options = {.profile = YAML_KUBERNETES, .duplicates = &notes};
         struct yaml_document *documents = NULL;
         size_t count = 0;
         if (!yaml_parse(op->request.body, &options, op->arena, &documents, &count, &err)) {
@@ -30,12 +31,19 @@ bool api_body_parse(struct api_op *op, struct doc_value *out) {
                                  "the body must hold one YAML document, not %zu", count);
         }
         *out = documents[0].root;
+        op->duplicates = notes.items;
+        op->duplicate_count = notes.len;
         return true;
     }
-    if (!doc_parse_json(op->request.body, op->arena, out, &err)) {
+    bool duplicates;
+    if (!doc_parse_json_noting(op->request.body, op->arena, out, &duplicates, &err)) {
         return api_error_set(&op->error, op->arena, 400, "BadRequest",
                              "error decoding JSON: line %u, column %u: %s", err.line, err.column,
                              err.message);
+    }
+    op->duplicate_count = 0;
+    if (duplicates && !str_eq(op->request.field_validation, STR("Ignore"))) {
+        op->duplicates = doc_json_duplicates(op->request.body, op->arena, &op->duplicate_count);
     }
     return true;
 }
@@ -204,6 +212,9 @@ static bool admit(struct api_op *op, enum api_operation operation, const struct 
         .old = old,
         .field_validation =
             op->request.field_validation.n ? op->request.field_validation : STR("Warn"),
+        .duplicates = op->duplicates,
+        .duplicate_count = op->duplicate_count,
+        .yaml = op->request.body_yaml,
     };
     if (operation != API_UPDATE_STATUS && !api_authz_write(op, old, object)) {
         return false;
@@ -218,6 +229,7 @@ static bool admit(struct api_op *op, enum api_operation operation, const struct 
         }
         admission.defaults_only = false;
         admission.field_validation = STR("Ignore"); // they were told of
+        admission.duplicate_count = 0;
     }
     return admit_once(op, &admission, object) &&
            (tracked || api_managed_update(op, old, &sent, object)) &&

@@ -170,6 +170,11 @@ bool doc_parse_json(struct str text, struct arena *arena, struct doc_value *out,
                     struct err *err) MUST_USE;
 bool doc_parse_json_copy(struct str text, struct arena *arena, struct doc_value *out,
                          struct err *err) MUST_USE;
+// Says also whether an object has a key twice; then doc_json_duplicates gives the paths ("spec.ports[0].name") in the order
+// of the text, a hundred at most.
+bool doc_parse_json_noting(struct str text, struct arena *arena, struct doc_value *out,
+                           bool *duplicates, struct err *err) MUST_USE;
+struct str *doc_json_duplicates(struct str text, struct arena *arena, size_t *count);
 // Compact JSON in member order. Escapes only what JSON demands (not <, >, &).
 bool doc_print_json(const struct doc_value *v, struct buf *out);
 bool doc_print_json_indent(const struct doc_value *v, unsigned indent,

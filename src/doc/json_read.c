@@ -21,6 +21,7 @@ struct reader {
     uint32_t top, cap;
     uint32_t open; // the innermost open container on the stack
     uint32_t depth;
+    bool duplicates; // some object has a key twice
     size_t nodes;
     const struct doc_key *key; // of the value that comes next; NULL in arrays
     struct arena *arena;
@@ -147,6 +148,7 @@ static void reader_init(struct reader *r, struct str text, struct arena *arena, 
     r->cap = STACK_INLINE;
     r->open = NO_CONTAINER;
     r->depth = 0;
+    r->duplicates = false;
     r->nodes = 0;
     r->key = NULL;
     r->arena = arena;
@@ -418,7 +420,9 @@ static void close_object(struct reader *r) {
     struct doc_index *index = NULL;
     if (count) {
         struct doc_member *from = r->stack + r->open + 1;
+        uint32_t written = count;
         count = doc_members_unique(r->arena, from, count, &index);
+        r->duplicates |= count < written;
         size_t bytes = count * sizeof *members;
         members = arena_alloc(r->arena, bytes + (index ? sizeof index : 0));
         memcpy(members, from, bytes);
@@ -526,6 +530,13 @@ static bool read_document(struct reader *r) {
 }
 
 bool doc_parse_json(struct str text, struct arena *arena, struct doc_value *out, struct err *err) {
+    bool duplicates;
+    return doc_parse_json_noting(text, arena, out, &duplicates, err);
+}
+
+bool doc_parse_json_noting(struct str text, struct arena *arena, struct doc_value *out,
+                           bool *duplicates, struct err *err) {
+    *duplicates = false;
     if (text.n > LIMIT_JSON_BYTES) {
         return err_set(err, ERR_LIMIT, "the text has %zu bytes, more than %d (LIMIT_JSON_BYTES)",
                        text.n, LIMIT_JSON_BYTES);
@@ -536,6 +547,7 @@ bool doc_parse_json(struct str text, struct arena *arena, struct doc_value *out,
     bool ok = read_document(&r);
     if (ok) {
         *out = r.stack[0].value;
+        *duplicates = r.duplicates;
     }
     reader_fini(&r);
     return ok;

@@ -22,11 +22,17 @@ struct yaml_document {
     size_t place_count;
 };
 
+struct yaml_notes {
+    struct str *items;
+    size_t len, cap;
+};
+
 struct yaml_options {
     enum yaml_profile profile;
     bool
         strict; // duplicate keys are errors (as `kubectl apply --validate` and kustomize), else the last wins
     bool places; // record places (costs 16 bytes a value)
+    struct yaml_notes *duplicates; // or NULL: gets "line 6: key \"a\" already set in map", not strict
 };
 
 // All documents of a stream; JSON is accepted as the YAML it is. Nothing borrows `text` afterwards. Errors carry line

@@ -487,6 +487,20 @@ static bool is_merge_key(const yaml_event_t *event) {
            (tag ? str_eq_c(short_tag(tag), "merge") : event->data.scalar.plain_implicit != 0);
 }
 
+enum { DUPLICATES_MOST = 100 }; // more are not told of
+
+static void note_duplicate(struct reader *r, const struct member *m) {
+    struct yaml_notes *notes = r->options->duplicates;
+    if (notes->len == notes->cap && notes->cap < DUPLICATES_MOST) {
+        notes->cap = DUPLICATES_MOST;
+        notes->items = ARENA_ARRAY(r->arena, notes->cap, struct str);
+    }
+    if (notes->len < notes->cap) {
+        notes->items[notes->len++] = arena_printf(
+            r->arena, "line %u: key \"%s\" already set in map", m->key_line, m->key->text);
+    }
+}
+
 // The members from `first` on as an object. go-yaml v2 lets the later of two equal keys win, merged or not; v3 prefers
 // the one written in the mapping itself.
 static bool finish_mapping(struct reader *r, size_t first, struct node *out) {
@@ -505,6 +519,9 @@ static bool finish_mapping(struct reader *r, size_t first, struct node *out) {
                             "yaml: line %u: key \"%s\" already set in map", m->key_line,
                             m->key->text);
             break;
+        }
+        if (known && r->options->duplicates) {
+            note_duplicate(r, m);
         }
         if (known && v3 && m->merged && own[at]) {
             continue;

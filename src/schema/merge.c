@@ -71,10 +71,14 @@ static bool clean_value(const struct schema_merge *m, const struct doc_value *v,
 
 // ---- Lists ----
 
-static bool bad_directive(const struct schema_merge *m, const struct doc_value *directive) {
-    return err_set(m->err, ERR_INVALID, "unknown patch type: %.*s",
-                   STR_ARG(doc_is(directive, DOC_STRING) ? doc_str(directive)
-                                                         : doc_to_json(m->arena, directive)));
+static bool bad_directive(const struct schema_merge *m, const struct doc_value *map,
+                          const struct doc_value *directive) {
+    struct str name =
+        doc_is(directive, DOC_STRING)
+            ? doc_str(directive)
+            : arena_printf(m->arena, "%%!s(int64=%.*s)", STR_ARG(doc_to_json(m->arena, directive)));
+    return err_set(m->err, ERR_INVALID, "unknown patch type: %.*s in map: %.*s", STR_ARG(name),
+                   STR_ARG(schema_go_text(m->arena, map)));
 }
 
 // Sorts the items of a patch list into ordinary ones and deletions.
@@ -96,7 +100,7 @@ static bool split_special(const struct schema_merge *m, const struct doc_value *
             return err_set(m->err, ERR_INVALID,
                            "merging lists cannot yet be specified in the patch");
         } else {
-            return bad_directive(m, directive);
+            return bad_directive(m, item, directive);
         }
     }
     return true;
@@ -253,9 +257,7 @@ static bool retain_keys(const struct schema_merge *m, const struct doc_value *pa
              (is_directive(key) || doc_is_null(doc_value_at(patch, i)) || in_list(&order, key));
     }
     if (!ok) {
-        return err_set(m->err, ERR_INVALID,
-                       "invalid patch format of retainKeys: it must be a list that names every key "
-                       "of the patch");
+        return err_set(m->err, ERR_INVALID, "invalid patch format of retainKeys");
     }
     struct doc_object kept = doc_object_start(m->arena);
     for (DOC_EACH_MEMBER(working, i)) {
@@ -269,7 +271,7 @@ static bool retain_keys(const struct schema_merge *m, const struct doc_value *pa
 
 // The items of a patch must come in the order that its $setElementOrder asks for.
 static bool check_set_order(const struct schema_merge *m, const struct doc_value *patch,
-                            const struct doc_value *set_order, struct str key, struct str field) {
+                            const struct doc_value *set_order, struct str key) {
     if (doc_len(patch) == 0 || doc_len(set_order) == 0) {
         return true;
     }
@@ -285,9 +287,10 @@ static bool check_set_order(const struct schema_merge *m, const struct doc_value
         for (;; at++) {
             if (at >= doc_len(set_order)) {
                 return err_set(m->err, ERR_INVALID,
-                               "The order in patch list of %.*s doesn't match its "
-                               "$setElementOrder list",
-                               STR_ARG(field));
+                               "The order in patch list:\n%.*s\n doesn't match $setElementOrder "
+                               "list:\n%.*s\n",
+                               STR_ARG(schema_go_text(m->arena, patch)),
+                               STR_ARG(schema_go_text(m->arena, set_order)));
             }
             const struct doc_value *wanted = schema_identity(doc_at(set_order, at), key);
             if (key.n && !wanted) {
@@ -302,10 +305,14 @@ static bool check_set_order(const struct schema_merge *m, const struct doc_value
     return true;
 }
 
-static bool need_list(const struct schema_merge *m, const struct doc_value *v, struct str field) {
+static bool need_list(const struct schema_merge *m, const struct doc_value *v) {
     if (v && !doc_is(v, DOC_ARRAY)) {
-        return err_set(m->err, ERR_INVALID, "expected a list at %.*s, but received %s",
-                       STR_ARG(field), doc_kind_name(doc_kind(v)));
+        static const char *const types[] = {
+            [DOC_NULL] = "nil",      [DOC_BOOL] = "bool",
+            [DOC_INT] = "int64",     [DOC_NUMBER] = "float64",
+            [DOC_STRING] = "string", [DOC_OBJECT] = "map[string]interface {}"};
+        return err_set(m->err, ERR_INVALID, "expected a []interface {}, but received a %s",
+                       types[doc_kind(v)]);
     }
     return true;
 }
@@ -348,13 +355,12 @@ static bool set_element_order(const struct schema_merge *m, const struct schema_
                               const struct doc_value *working, bool *done) {
     const struct doc_value *original = doc_find(working, field);
     const struct doc_value *wanted = doc_find(patch, field);
-    if (!need_list(m, set_order, field) || !need_list(m, original, field) ||
-        !need_list(m, wanted, field)) {
+    if (!need_list(m, set_order) || !need_list(m, original) || !need_list(m, wanted)) {
         return false;
     }
     struct schema_at field_at = schema_at_member(at, field);
     struct str key = schema_merge_key(&field_at);
-    if (!check_set_order(m, wanted, set_order, key, field)) {
+    if (!check_set_order(m, wanted, set_order, key)) {
         return false;
     }
     struct doc_value merged;
@@ -431,13 +437,13 @@ static bool list_directives(const struct schema_merge *m, const struct schema_at
         }
         done[i] = true;
         const struct doc_value *gone = doc_value_at(patch, i);
-        if (!directive_field(key, SCHEMA_DELETE_FROM, &field) || !doc_is(gone, DOC_ARRAY)) {
+        if (!directive_field(key, SCHEMA_DELETE_FROM, &field)) {
             return err_set(m->err, ERR_INVALID, "invalid patch format of primitive list");
         }
         const struct doc_value *original = doc_find(working, field);
         struct schema_at field_at = schema_at_member(at, field);
         struct doc_value left;
-        if (doc_is(original, DOC_ARRAY)) {
+        if (doc_is(original, DOC_ARRAY) && doc_is(gone, DOC_ARRAY)) {
             if (!merge_lists(m, &field_at, original, gone, true, &left)) {
                 return false;
             }
@@ -481,7 +487,7 @@ static bool merge_member(const struct schema_merge *m, const struct schema_at *a
     } else {
         ok = schema_merge_maps(m, &member_at, original, patch, &out->value);
     }
-    return ok || err_wrap(m->err, "%.*s", STR_ARG(key));
+    return ok || (!m->apply && err_wrap(m->err, "%.*s", STR_ARG(key)));
 }
 
 // Members of the original in their order, then those that only the patch has.
@@ -520,7 +526,7 @@ bool schema_merge_maps(const struct schema_merge *m, const struct schema_at *at,
         } else if (str_eq_c(doc_str(directive), "delete")) {
             result = doc_object_start(m->arena);
         } else {
-            return bad_directive(m, directive);
+            return bad_directive(m, patch, directive);
         }
         *out = doc_object_done(&result);
         return true;

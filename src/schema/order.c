@@ -10,6 +10,41 @@ bool schema_is_deletion(const struct doc_value *item) {
     return str_eq_c(doc_str(doc_find(item, SCHEMA_DIRECTIVE)), "delete");
 }
 
+struct str schema_go_text(struct arena *arena, const struct doc_value *v) {
+    if (doc_is(v, DOC_STRING)) {
+        return doc_str(v);
+    }
+    if (doc_is(v, DOC_ARRAY)) {
+        struct str text = STR("[");
+        for (DOC_EACH_ITEM(v, item)) {
+            struct str one = schema_go_text(arena, item);
+            text = arena_printf(arena, "%.*s%s%.*s", STR_ARG(text), text.n > 1 ? " " : "",
+                                STR_ARG(str_first(one, ERR_MESSAGE_MAX)));
+            if (text.n > ERR_MESSAGE_MAX) {
+                return text;
+            }
+        }
+        return arena_concat(arena, text, STR("]"));
+    }
+    if (!doc_is(v, DOC_OBJECT)) {
+        return doc_is_null(v) ? STR("<nil>") : doc_to_json(arena, v);
+    }
+    struct str text = STR("map["), last = {NULL, 0};
+    for (size_t n = 0; n < doc_len(v) && text.n <= ERR_MESSAGE_MAX; n++) {
+        size_t next = STR_NPOS; // Go prints maps by key
+        for (DOC_EACH_MEMBER(v, i)) {
+            struct str key = doc_key_at(v, i);
+            bool later = n == 0 || str_cmp(key, last) > 0;
+            next = later && (next == STR_NPOS || str_cmp(key, doc_key_at(v, next)) < 0) ? i : next;
+        }
+        last = doc_key_at(v, next);
+        struct str one = schema_go_text(arena, doc_value_at(v, next));
+        text = arena_printf(arena, "%.*s%s%.*s:%.*s", STR_ARG(text), n ? " " : "", STR_ARG(last),
+                            STR_ARG(str_first(one, ERR_MESSAGE_MAX)));
+    }
+    return arena_concat(arena, text, STR("]"));
+}
+
 bool schema_need_key(struct err *err, const struct doc_value *item, struct str key) {
     if (!doc_is(item, DOC_OBJECT)) {
         return err_set(err, ERR_INVALID,
@@ -17,9 +52,9 @@ bool schema_need_key(struct err *err, const struct doc_value *item, struct str k
                        STR_ARG(key), doc_kind_name(doc_kind(item)));
     }
     if (!doc_find(item, key)) {
-        return err_set(err, ERR_INVALID,
-                       "map: an item of the list does not contain declared merge key: %.*s",
-                       STR_ARG(key));
+        AUTO(arena_destroy) struct arena *arena = arena_create();
+        return err_set(err, ERR_INVALID, "map: %.*s does not contain declared merge key: %.*s",
+                       STR_ARG(schema_go_text(arena, item)), STR_ARG(key));
     }
     return true;
 }

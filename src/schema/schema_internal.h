@@ -134,6 +134,7 @@ bool schema_order_merged(const struct schema_merge *m, const struct doc_value *m
 bool schema_item_kind(struct err *err, const struct doc_value *a, const struct doc_value *b,
                       enum doc_kind *kind);
 bool schema_is_deletion(const struct doc_value *item);
+struct str schema_go_text(struct arena *arena, const struct doc_value *v); // as Go prints it
 bool schema_need_key(struct err *err, const struct doc_value *item, struct str key);
 
 #endif

@@ -144,9 +144,9 @@ static void merges(void **state) {
          "{\"spec\":{\"containers\":[{\"image\":\"x\"}]}}"},
         {"Pod", "{\"spec\":{\"containers\":[{\"name\":\"a\"}]}}",
          "{\"spec\":{\"containers\":[{\"image\":\"x\"}]}}",
-         "!spec: containers: map: an item of the list does not contain declared merge key: name"},
+         "!map: map[image:x] does not contain declared merge key: name"},
         {"Pod", "{\"spec\":{}}", "{\"spec\":{\"$patch\":\"nonsense\"}}",
-         "!spec: unknown patch type: nonsense"},
+         "!unknown patch type: nonsense in map: map[$patch:nonsense]"},
         {"Pod", "{}", "[]", "!a strategic merge patch must be an object, not array"},
         // A kind without tables: lists are replaced, nulls delete.
         {"Unknown", "{\"spec\":{\"containers\":[{\"name\":\"a\"}],\"x\":1}}",
