@@ -83,16 +83,18 @@ struct look {
     struct api_account_check *check;
 };
 
-static bool object_is_there(struct look *look, const char *plural, struct str ns, struct str name,
-                            struct str uid) {
+// The uid of an object of the core group as of now; empty when it is not there.
+static struct str uid_of(struct look *look, const char *plural, struct str ns, struct str name) {
     struct api_entry *entry = api_entry_find(
         api_collection_get(look->accounts->server, STR(""), str_from(plural)), ns, name);
     struct blob *text = entry ? api_entry_durable(entry, NULL) : NULL;
     struct doc_value object;
-    bool same = text && doc_parse_json_copy(blob_str(text), look->arena, &object, NULL) &&
-                str_eq(doc_get_str(&object, "metadata", "uid"), uid);
+    struct str uid = STR("");
+    if (text && doc_parse_json_copy(blob_str(text), look->arena, &object, NULL)) {
+        uid = doc_get_str(&object, "metadata", "uid");
+    }
     blob_unref(text);
-    return same;
+    return uid;
 }
 
 static bool refuse(struct look *look, struct str problem) {
@@ -101,16 +103,15 @@ static bool refuse(struct look *look, struct str problem) {
 }
 
 static bool account_is_there(struct look *look, struct str ns, struct str name, struct str uid) {
-    struct api_collection *all =
-        api_collection_get(look->accounts->server, STR(""), STR("serviceaccounts"));
-    struct api_entry *entry = api_entry_find(all, ns, name);
-    if (!entry || !api_entry_is_durable(entry)) {
+    struct str has = uid_of(look, "serviceaccounts", ns, name);
+    if (!has.n) {
         return refuse(
             look, arena_printf(look->arena, "serviceaccounts \"%.*s\" not found", STR_ARG(name)));
     }
-    return object_is_there(look, "serviceaccounts", ns, name, uid) ||
-           refuse(look, arena_printf(look->arena, "service account UID (%.*s) does not match",
-                                     STR_ARG(uid)));
+    return str_eq(has, uid) ||
+           refuse(look, arena_printf(look->arena,
+                                     "service account UID (%.*s) does not match claim (%.*s)",
+                                     STR_ARG(has), STR_ARG(uid)));
 }
 
 static void add_extra(struct look *look, const char *key, struct str value) {
@@ -148,13 +149,15 @@ static bool check_bound(struct look *look, const struct doc_value *claims, struc
         }
         // A pod's token names its node too, but lives as long as the pod.
         bool binding = kinds[i].namespaced || !pod;
-        if (binding && !object_is_there(look, kinds[i].plural, kinds[i].namespaced ? ns : STR(""),
-                                        name, doc_get_str(bound, "uid"))) {
+        struct str uid = doc_get_str(bound, "uid");
+        struct str has =
+            binding ? uid_of(look, kinds[i].plural, kinds[i].namespaced ? ns : STR(""), name) : uid;
+        if (!uid.n || !str_eq(has, uid)) {
             return refuse(look, STR("service account token has been invalidated"));
         }
         if (kinds[i].name_key) {
             add_extra(look, kinds[i].name_key, name);
-            add_extra(look, kinds[i].uid_key, doc_get_str(bound, "uid"));
+            add_extra(look, kinds[i].uid_key, uid);
         }
     }
     return true;

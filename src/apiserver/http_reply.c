@@ -67,6 +67,9 @@ static void add_op_headers(struct front_call *call) {
         add_header(call, STR("Retry-After"),
                    arena_printf(op->arena, "%lld", (long long)op->error.retry_after_seconds));
     }
+    if (op->error.status == 403) {
+        add_header(call, STR("X-Content-Type-Options"), STR("nosniff"));
+    }
     if (op->error.status == 401) {
         add_header(call, STR("WWW-Authenticate"), STR("Bearer"));
     }

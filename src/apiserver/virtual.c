@@ -272,7 +272,11 @@ static struct doc_value assemble(struct api_op *op, const struct doc_value *from
     doc_object_set_c(
         &out, "apiVersion",
         doc_make_str(api_group_version(op->arena, op->kind->group, op->kind->version)));
-    doc_object_set_c(&out, "metadata", metadata ? *metadata : empty);
+    struct doc_value own = metadata ? *metadata : empty;
+    if (op->request.ns.n) {
+        own = doc_with(op->arena, &own, doc_make_str(op->request.ns), "namespace");
+    }
+    doc_object_set_c(&out, "metadata", own);
     if (spec) {
         doc_object_set_c(&out, "spec", *spec);
     }
