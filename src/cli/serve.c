@@ -64,15 +64,18 @@ static void trim(void *ctx) {
     loop_timer_start(serve->trim, serve->trim_pause * NS_PER_MS);
 }
 
-static void stop(void *ctx) {
-    struct serve *serve = ctx;
-    LOG(LOG_INFO, "main", "stopping");
+static void end(struct serve *serve) {
     void (*on_stop)(void *) = TAKE(serve->on_stop); // a second signal does not wait for it
     if (on_stop) {
         on_stop(serve->ctx);
     } else {
         loop_stop(serve->loop);
     }
+}
+
+static void stop(void *ctx) {
+    LOG(LOG_INFO, "main", "stopping");
+    end(ctx);
 }
 
 bool serve_init(struct serve *serve, struct cli *cli, const struct serve_settings *settings,
@@ -106,7 +109,7 @@ static void booted(void *ctx, const struct err *error) {
     serve->boot = NULL;
     if (error) {
         serve->failure = *error;
-        loop_stop(serve->loop);
+        end(serve);
         return;
     }
     struct app_options options = {.loop = serve->loop,

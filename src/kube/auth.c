@@ -29,22 +29,27 @@ struct child { // outlives the auth when that goes first
     uint64_t id;
 };
 
+struct file_mark { // how a file looked when it was last read
+    struct stat seen;
+    bool is_known;
+};
+
 struct kube_auth {
     struct loop *loop;
     struct arena *arena;
     struct kube_config config;
     char *authorization; // NULL: none
-    // token file
-    int64_t checked_ns;
-    struct stat seen;
-    bool checked;
+    // files
+    int64_t checked_ns, tls_checked_ns;
+    struct file_mark token_mark, tls_marks[3];
+    bool tls_checked;
     // exec plugin
     struct child *child;
     int64_t started_ns;
     bool started, valid, failed;
     int64_t expires_ns; // wall clock
     struct err error;
-    char *cert, *key;
+    char *ca, *cert, *key; // NULL: as configured
     uint64_t certificate;
     VEC(struct waiter) waiters;
 };
@@ -87,25 +92,95 @@ static void read_token_file(struct kube_auth *auth) {
     set_bearer(auth, token);
 }
 
-// A small local file: a stat costs less than the hand-over to a worker.
+// Did the file change since it was last looked at? Small and local: a stat costs less than the hand-over to a worker.
+static bool has_changed(struct file_mark *mark, struct str path) {
+    struct stat st;
+    if (path.n == 0) {
+        return false;
+    }
+    if (stat(path.p, &st) != 0) {
+        LOG(LOG_WARN, MODULE, "a file of credentials is gone", "file", path.p);
+        return false;
+    }
+    bool same = mark->is_known && st.st_mtim.tv_sec == mark->seen.st_mtim.tv_sec &&
+                st.st_mtim.tv_nsec == mark->seen.st_mtim.tv_nsec &&
+                st.st_ino == mark->seen.st_ino && st.st_size == mark->seen.st_size;
+    mark->is_known = true;
+    mark->seen = st;
+    return !same;
+}
+
 static void check_token_file(struct kube_auth *auth, bool now) {
     int64_t time = loop_now(auth->loop);
-    if (!now && auth->checked && time - auth->checked_ns < file_check_ns) {
+    if (!now && auth->token_mark.is_known && time - auth->checked_ns < file_check_ns) {
         return;
     }
     auth->checked_ns = time;
-    struct stat st;
-    if (stat(auth->config.token_file.p, &st) != 0) {
-        LOG(LOG_WARN, MODULE, "the token file is gone", "file", auth->config.token_file.p);
+    if (has_changed(&auth->token_mark, auth->config.token_file)) {
+        read_token_file(auth);
+    }
+}
+
+// ---- Certificates in files ----
+
+static bool read_tls_files(struct kube_auth *auth, struct err *err) {
+    AUTO(arena_destroy) struct arena *arena = arena_create();
+    struct kube_config read = {.server = auth->config.server, .tls = auth->config.tls};
+    struct {
+        struct str path;
+        struct str *out;
+    } files[] = {{auth->config.ca_file, &read.tls.ca},
+                 {auth->config.cert_file, &read.tls.cert},
+                 {auth->config.key_file, &read.tls.key}};
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        if (files[i].path.n && !kube_read_file(files[i].path.p, arena, files[i].out, err)) {
+            return false;
+        }
+    }
+    if (!kube_config_check(&read, err)) { // half written, perhaps
+        return false;
+    }
+    struct http_tls used = auth->config.tls;
+    used.ca = auth->ca ? str_from(auth->ca) : used.ca;
+    used.cert = auth->cert ? str_from(auth->cert) : used.cert;
+    used.key = auth->key ? str_from(auth->key) : used.key;
+    if (str_eq(used.ca, read.tls.ca) && str_eq(used.cert, read.tls.cert) &&
+        str_eq(used.key, read.tls.key)) {
+        return true;
+    }
+    if (auth->config.ca_file.n) {
+        free(auth->ca);
+        auth->ca = xstrdup(read.tls.ca);
+    }
+    if (auth->config.cert_file.n) {
+        free(auth->cert);
+        free(auth->key);
+        auth->cert = xstrdup(read.tls.cert);
+        auth->key = xstrdup(read.tls.key);
+    }
+    auth->certificate++;
+    LOG(LOG_INFO, MODULE, "certificates were read again", "server", auth->config.server.p);
+    return true;
+}
+
+static void check_tls_files(struct kube_auth *auth) {
+    const struct kube_config *config = &auth->config;
+    int64_t time = loop_now(auth->loop);
+    bool any = config->ca_file.n || config->cert_file.n || config->key_file.n;
+    if (!any || (auth->tls_checked && time - auth->tls_checked_ns < file_check_ns)) {
         return;
     }
-    bool same = auth->checked && st.st_mtim.tv_sec == auth->seen.st_mtim.tv_sec &&
-                st.st_mtim.tv_nsec == auth->seen.st_mtim.tv_nsec &&
-                st.st_ino == auth->seen.st_ino && st.st_size == auth->seen.st_size;
-    auth->checked = true;
-    auth->seen = st;
-    if (!same) {
-        read_token_file(auth);
+    auth->tls_checked = true;
+    auth->tls_checked_ns = time;
+    bool changed = has_changed(&auth->tls_marks[0], config->ca_file);
+    changed |= has_changed(&auth->tls_marks[1], config->cert_file);
+    changed |= has_changed(&auth->tls_marks[2], config->key_file);
+    struct err err = {0};
+    if (changed && !read_tls_files(auth, &err)) { // at first, too: the configuration may be old
+        // What we have may still be good; the next change of the file is looked at again.
+        auth->tls_marks[0].is_known = auth->tls_marks[1].is_known = false;
+        auth->tls_marks[2].is_known = false;
+        LOG(LOG_WARN, MODULE, "cannot read certificates again", "error", err.message);
     }
 }
 
@@ -324,9 +399,15 @@ bool kube_auth_refused(struct kube_auth *auth, struct str sent) {
     return !str_eq_c(sent, auth->authorization ? auth->authorization : "");
 }
 
-uint64_t kube_auth_certificate(const struct kube_auth *auth, struct str *cert, struct str *key) {
-    *cert = str_from(auth->cert);
-    *key = str_from(auth->key);
+uint64_t kube_auth_tls(struct kube_auth *auth, struct http_tls *tls) {
+    check_tls_files(auth);
+    if (auth->ca) {
+        tls->ca = str_from(auth->ca);
+    }
+    if (auth->cert) {
+        tls->cert = str_from(auth->cert);
+        tls->key = str_from(auth->key);
+    }
     return auth->certificate;
 }
 
@@ -357,6 +438,7 @@ void kube_auth_destroy(struct kube_auth *auth) {
     }
     VEC_FREE(&auth->waiters);
     free(auth->authorization);
+    free(auth->ca);
     free(auth->cert);
     free(auth->key);
     arena_destroy(auth->arena);

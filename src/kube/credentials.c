@@ -162,9 +162,10 @@ void kube_config_copy(struct arena *arena, struct kube_config *out,
                       const struct kube_config *from) {
     *out = *from;
     struct str *const texts[] = {
-        &out->server, &out->tls.ca,  &out->tls.cert,   &out->tls.key,  &out->tls.server_name,
-        &out->proxy,  &out->token,   &out->token_file, &out->username, &out->password,
-        &out->ns,     &out->as_user, &out->as_uid,
+        &out->server,          &out->tls.ca,   &out->tls.cert,  &out->tls.key,
+        &out->tls.server_name, &out->proxy,    &out->token,     &out->token_file,
+        &out->username,        &out->password, &out->ns,        &out->as_user,
+        &out->as_uid,          &out->ca_file,  &out->cert_file, &out->key_file,
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         *texts[i] = texts[i]->n ? arena_dup(arena, *texts[i]) : (struct str){NULL, 0};
@@ -195,7 +196,9 @@ bool kube_config_in_cluster_at(const char *folder, const char *host, const char 
     char *ca = arena_cstr(arena, arena_printf(arena, "%s/ca.crt", folder));
     struct err ignored = {0};
     // Without one the system's authorities are used, as client-go does.
-    if (!kube_read_file(ca, arena, &config.tls.ca, &ignored)) {
+    if (kube_read_file(ca, arena, &config.tls.ca, &ignored)) {
+        config.ca_file = str_from(ca);
+    } else {
         config.tls.ca = (struct str){NULL, 0};
     }
     char *ns_path = arena_cstr(arena, arena_printf(arena, "%s/namespace", folder));

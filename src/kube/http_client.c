@@ -61,7 +61,7 @@ struct http_kube {
     struct kube_set calls; // all that are not answered yet
     uint64_t last_id;
     struct http_target *target; // kept by the calls under way, too
-    uint64_t certificate;       // which of an exec plugin's it was made with
+    uint64_t certificate;       // what kube_auth_tls said when it was made
     unsigned connections;
     struct kube_fence *fence;
     struct queue waiting; // for the rate limit or credentials, in order
@@ -112,20 +112,15 @@ static bool queue_remove(struct queue *queue, struct call *call) {
 
 // ---- Connection settings ----
 
-// Made anew when an exec plugin gave another certificate.
+// Made anew when an exec plugin gave another certificate, or a file holds another one.
 static const struct http_target *get_target(struct http_kube *kube) {
-    struct str cert, key;
-    uint64_t certificate = kube_auth_certificate(kube->auth, &cert, &key);
+    struct http_tls tls = kube->config.tls;
+    uint64_t certificate = kube_auth_tls(kube->auth, &tls);
     if (kube->target && kube->certificate != certificate) {
         http_target_destroy(kube->target);
         kube->target = NULL;
     }
     if (!kube->target) {
-        struct http_tls tls = kube->config.tls;
-        if (cert.n) {
-            tls.cert = cert;
-            tls.key = key;
-        }
         kube->target = http_target_create(&tls, kube->config.proxy, kube->connections);
         kube->certificate = certificate;
     }

@@ -90,8 +90,8 @@ bool kube_auth_ready(struct kube_auth *auth, struct str *authorization, const st
 void kube_auth_wait(struct kube_auth *auth, loop_fn *fn, void *ctx);
 // The server refused what we sent: false when there is nothing newer to be had.
 bool kube_auth_refused(struct kube_auth *auth, struct str sent);
-// Client certificate that an exec plugin gave, with a number that changes with it (0: none).
-uint64_t kube_auth_certificate(const struct kube_auth *auth, struct str *cert, struct str *key);
+// Replaces in *tls what an exec plugin gave or what files hold now. The number changes with it (0: as configured).
+uint64_t kube_auth_tls(struct kube_auth *auth, struct http_tls *tls);
 // The answer of an exec plugin; pure.
 struct kube_exec_credential {
     struct str token, cert, key;

@@ -80,7 +80,7 @@ static bool allow_file(const struct reader *r, const struct section *s, const ch
 
 // FIELD-data in base64 wins over FIELD, a file name, as in kubectl.
 static bool take_pem(const struct reader *r, const struct section *s, const char *field,
-                     struct str *out) {
+                     struct str *out, struct str *file) {
     struct str data = {0}, path = {0};
     char *data_field = arena_cstr(r->arena, arena_printf(r->arena, "%s-data", field));
     if (!take_str(r, s, data_field, &data) || !take_str(r, s, field, &path)) {
@@ -105,7 +105,8 @@ static bool take_pem(const struct reader *r, const struct section *s, const char
         return fail_at(r, doc_find(s->object, str_from(field)), ERR_INVALID,
                        "%s: %s is no file name", s->name, field);
     }
-    if (!kube_read_file(arena_cstr(r->arena, resolve(r, path)), r->arena, out, r->err)) {
+    *file = arena_dup(r->arena, resolve(r, path));
+    if (!kube_read_file(file->p, r->arena, out, r->err)) {
         return err_wrap(r->err, "%s: %s", s->name, field);
     }
     if (out->n == 0) {
@@ -267,7 +268,7 @@ static bool take_groups(const struct reader *r, const struct section *s, struct 
 
 static bool take_cluster(const struct reader *r, const struct section *s, struct kube_config *out) {
     if (!take_str(r, s, "server", &out->server) ||
-        !take_pem(r, s, "certificate-authority", &out->tls.ca) ||
+        !take_pem(r, s, "certificate-authority", &out->tls.ca, &out->ca_file) ||
         !take_bool(r, s, "insecure-skip-tls-verify", &out->tls.insecure) ||
         !take_str(r, s, "tls-server-name", &out->tls.server_name) ||
         !take_str(r, s, "proxy-url", &out->proxy)) {
@@ -315,8 +316,8 @@ static bool take_user(const struct reader *r, const struct section *s, struct ku
     if (!doc_is_null(extra)) {
         return fail_at(r, extra, ERR_UNSUPPORTED, "%s: as-user-extra is not supported", s->name);
     }
-    return take_pem(r, s, "client-certificate", &out->tls.cert) &&
-           take_pem(r, s, "client-key", &out->tls.key) && take_token(r, s, out) &&
+    return take_pem(r, s, "client-certificate", &out->tls.cert, &out->cert_file) &&
+           take_pem(r, s, "client-key", &out->tls.key, &out->key_file) && take_token(r, s, out) &&
            take_str(r, s, "username", &out->username) &&
            take_str(r, s, "password", &out->password) && take_str(r, s, "as", &out->as_user) &&
            take_str(r, s, "as-uid", &out->as_uid) && take_groups(r, s, out) && take_exec(r, s, out);

@@ -11,6 +11,8 @@
 struct kube_config {
     struct str server; // "https://host:port/prefix"
     struct http_tls tls;
+    struct str ca_file, cert_file,
+        key_file; // where those of `tls` come from, read again when they change
     struct str proxy;
     struct str token;      // bearer token
     struct str token_file; // read again when it changes (in-cluster tokens rotate)

@@ -12,7 +12,8 @@
 
 static const int64_t first_delay_ns = 800 * NS_PER_MS;
 static const int64_t longest_delay_ns = 30 * NS_PER_SECOND;
-// A kind we may not read, or that is not served: looked at again, but seldom.
+// A kind we may not read, or that is not served: looked at again, but soon seldom. (At first not: a server that starts refuses
+// what it does not know yet to be allowed, and definitions are replaced.)
 static const int64_t refused_delay_ns = 60 * NS_PER_SECOND;
 // A watch that lived so long counts as success, though it brought nothing.
 static const int64_t good_watch_ns = 5 * NS_PER_SECOND;
@@ -127,13 +128,17 @@ static void is_well(struct kube_reflector *r) {
     }
 }
 
-static int64_t backoff(struct kube_reflector *r, unsigned failures) {
+static int64_t backoff_up_to(struct kube_reflector *r, unsigned failures, int64_t longest_ns) {
     int64_t delay = first_delay_ns;
-    for (unsigned i = 1; i < failures && delay < longest_delay_ns; i++) {
+    for (unsigned i = 1; i < failures && delay < longest_ns; i++) {
         delay *= 2;
     }
-    delay = delay < longest_delay_ns ? delay : longest_delay_ns;
+    delay = delay < longest_ns ? delay : longest_ns;
     return delay / 2 + (int64_t)loop_random_below(r->loop, (uint64_t)delay);
+}
+
+static int64_t backoff(struct kube_reflector *r, unsigned failures) {
+    return backoff_up_to(r, failures, longest_delay_ns);
 }
 
 static void rest(struct kube_reflector *r, int64_t delay_ns, bool list_next) {
@@ -190,8 +195,7 @@ static void list_failed(struct kube_reflector *r, const struct err *error, int64
         r->expired++;
         delay = r->expired <= 1 ? 0 : backoff(r, r->expired);
     } else if (is_refusal(error)) {
-        delay =
-            refused_delay_ns + (int64_t)loop_random_below(r->loop, (uint64_t)refused_delay_ns / 4);
+        delay = backoff_up_to(r, r->failures, refused_delay_ns);
         if (error->code == ERR_NOT_FOUND) {
             r->sink.lost(r->ctx);
         }

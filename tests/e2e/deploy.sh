@@ -73,8 +73,9 @@ kubectl patch configmap app-2 -n apps -p '{"data":{"v":"drift"}}' >/dev/null
 eventually "namespaced: what drifts is set back" 60 7 values apps
 eventually "namespaced: another namespace is a condition" 60 ComparisonError kubectl get application elsewhere -n argocd -o 'jsonpath={.status.conditions[0].type}'
 equal "namespaced: and nothing is written there" "" "$(kubectl get configmap app-1 -n kube-public --ignore-not-found -o name)"
-kubectl patch secret in-cluster -n argocd -p '{"stringData":{"namespaces":"apps, kube-public"}}' >/dev/null
 kubectl create rolebinding more -n kube-public --clusterrole=admin --serviceaccount=argocd:skiff-controller >/dev/null
+sleep 1
+kubectl patch secret in-cluster -n argocd -p '{"stringData":{"namespaces":"apps, kube-public"}}' >/dev/null
 eventually "namespaced: a namespace that is added is deployed to" 60 "Synced Healthy" app_state elsewhere
 kubectl delete application app-3 -n argocd --timeout=30s >/dev/null
 sleep 1

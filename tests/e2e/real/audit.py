@@ -4,6 +4,7 @@
 
   end       the place where it ends now
   refused   requests that were answered with 403, one a line
+  missing   kinds of requests that were answered with 403 and never otherwise (a server that starts refuses for a moment)
   writes    requests that changed something, but for Leases and Events
   calls     how many requests of each verb and kind, watches and Leases left out
   watches   how many watches began
@@ -83,6 +84,17 @@ if command == "end":
 elif command == "refused":
     for entry in entries():
         if is_done(entry) and code(entry) == 403:
+            print(show(entry))
+elif command == "missing":
+    good, bad = set(), {}
+    for entry in entries():
+        what = (entry["verb"], kind(entry), (entry.get("objectRef") or {}).get("namespace"))
+        if code(entry) == 403:
+            bad[what] = entry
+        elif code(entry):
+            good.add(what)
+    for what, entry in bad.items():
+        if what not in good:
             print(show(entry))
 elif command == "writes":
     for entry in entries():
