@@ -185,7 +185,7 @@ static const struct table_kind created_kind = TABLE_KIND("", "", created_columns
 
 static const struct table_kind *find_kind(const struct api_kind *kind) {
     static const struct table_kind *const lists[] = {table_core, table_workloads, table_network,
-                                                     table_policy};
+                                                     table_policy, table_control};
     for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
         for (const struct table_kind *k = lists[l]; k->kind; k++) {
             if (str_eq_c(kind->kind, k->kind) && str_eq_c(kind->group, k->group)) {

@@ -19,7 +19,8 @@ struct table_kind {
     void (*fill)(struct table_row *row, const struct doc_value *object);
 };
 // One list per file; the last entry has no kind.
-extern const struct table_kind table_core[], table_workloads[], table_network[], table_policy[];
+extern const struct table_kind table_core[], table_workloads[], table_network[], table_policy[],
+    table_control[];
 
 #define COLUMN_OF(title, kind_of_value, wide)                                             \
     {                                                                                     \
