@@ -34,4 +34,6 @@ echo "the real peers are kept in $BIN"
 build "Kubernetes with kubectl" tests/kubernetes/start --build
 build "the forge" tests/forge/start --build
 build "argocd" tests/clients/start-argocd --build
+build "Argo Rollouts" tests/clients/build rollouts
+build "Helm" tests/clients/build helm
 exit 0
