@@ -14,6 +14,8 @@ PACKAGES = {  # folder of k8s.io/api: apiVersion
     'rbac/v1': 'rbac.authorization.k8s.io/v1', 'coordination/v1': 'coordination.k8s.io/v1',
     'events/v1': 'events.k8s.io/v1', 'authorization/v1': 'authorization.k8s.io/v1',
     'authentication/v1': 'authentication.k8s.io/v1', 'scheduling/v1': 'scheduling.k8s.io/v1',
+    'certificates/v1': 'certificates.k8s.io/v1', 'flowcontrol/v1': 'flowcontrol.apiserver.k8s.io/v1',
+    'admissionregistration/v1': 'admissionregistration.k8s.io/v1',
     'storage/v1': 'storage.k8s.io/v1', 'discovery/v1': 'discovery.k8s.io/v1', 'node/v1': 'node.k8s.io/v1',
 }
 META = 'meta.k8s.io/v1'

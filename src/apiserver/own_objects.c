@@ -269,6 +269,50 @@ static void make_range(struct apiserver *server) {
     api_op_run(op);
 }
 
+// ---- Who asks ----
+
+static struct doc_value strings_value(struct arena *arena, const struct str *items, size_t count) {
+    struct doc_array list = doc_array_start(arena);
+    for (size_t i = 0; i < count; i++) {
+        doc_array_add(&list, doc_make_str(arena_dup(arena, items[i])));
+    }
+    return doc_array_done(&list);
+}
+
+// A signing request says who sent it, whatever the sender claims.
+struct doc_value api_own_requester(struct api_op *op, struct doc_value object) {
+    struct arena *arena = op->arena;
+    const struct doc_value *before = doc_get(&object, "spec");
+    if (!str_eq(op->kind->kind, STR("CertificateSigningRequest")) ||
+        !str_eq(op->kind->group, STR("certificates.k8s.io")) || !doc_is(before, DOC_OBJECT)) {
+        return object;
+    }
+    static const char *const fields[] = {"username", "uid", "groups", "extra"};
+    struct doc_object spec = doc_object_copy(arena, before);
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        doc_object_remove(&spec, str_from(fields[i]));
+    }
+    const struct api_user *user = &op->user;
+    if (user->name.n) {
+        doc_object_set_c(&spec, "username", doc_make_str(arena_dup(arena, user->name)));
+    }
+    if (user->uid.n) {
+        doc_object_set_c(&spec, "uid", doc_make_str(arena_dup(arena, user->uid)));
+    }
+    if (user->group_count) {
+        doc_object_set_c(&spec, "groups", strings_value(arena, user->groups, user->group_count));
+    }
+    struct doc_object extra = doc_object_start(arena);
+    for (size_t i = 0; i < user->extra_count; i++) {
+        doc_object_set(&extra, user->extra[i].key,
+                       strings_value(arena, user->extra[i].values, user->extra[i].count));
+    }
+    if (user->extra_count) {
+        doc_object_set_c(&spec, "extra", doc_object_done(&extra));
+    }
+    return doc_with(arena, &object, doc_object_done(&spec), "spec");
+}
+
 void api_own_objects(struct apiserver *server) {
     make_services(server);
     make_levels(server);
