@@ -252,7 +252,7 @@ static void test_patch(void **state) {
     (void)state;
     size_t count;
     assert_int_equal(golden_each("patch", check_patch, &count), 0);
-    assert_true(count > 20);
+    assert_true(count > 10);
 }
 
 int main(void) {

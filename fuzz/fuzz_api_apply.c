@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+// Server-side apply as requests; see api_patch.h.
+#include "api_patch.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    return patch_fuzz(data, size, KUBE_PATCH_APPLY);
+}
