@@ -163,6 +163,7 @@ void api_watch_kinds_changed(struct apiserver *server); // ends the watches of k
 // Makes the objects that a real server has from its start; after a change of the kinds, those that follow them.
 void api_own_objects(struct apiserver *server);
 void api_own_kinds_changed(struct apiserver *server);
+struct doc_value api_own_requester(struct api_op *op, struct doc_value object);
 void api_watches_destroy(struct apiserver *server);
 
 // ---- request.c: a request in parsed form ----

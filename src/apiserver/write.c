@@ -328,7 +328,7 @@ bool api_store_create(struct api_op *op, struct doc_value object) {
         return api_error_set(&op->error, op->arena, 400, "BadRequest",
                              "resourceVersion should not be set on objects to be created");
     }
-    object = api_meta_fresh(op, object);
+    object = api_own_requester(op, api_meta_fresh(op, object));
     struct str name = doc_get_str(&object, "metadata", "name");
     if (!namespace_takes_objects(op, name) || !api_meta_check(op, &object) ||
         !admit(op, API_CREATE, NULL, &object)) {
