@@ -12,7 +12,7 @@
 enum {
     FRONT_READING = 4000, // requests under way at the same time; more get 429
     FRONT_WRITING = 4000,
-    FRONT_BACKLOG = 256 * MIB,    // of replies that clients have not taken yet
+    FRONT_BACKLOG = 128 * MIB,    // of replies that clients have not taken yet
     FRONT_GZIP_LEAST = 128 * KIB, // smaller replies are sent as they are
     FRONT_IMPERSONATED = 64,      // groups, and extra values, of one request
 };

@@ -84,9 +84,18 @@ static bool load_tokens(struct up *up, struct err *err) {
             return false;
         }
     }
-    struct str rest, first;
-    str_cut(up->tokens, ',', &first, &rest);
-    up->token = str_trim(first);
+    // The kubeconfig is for whoever runs the program: the first token that may do everything, or else the first.
+    struct str text = up->tokens, line;
+    bool found = false;
+    while (!found && str_next(&text, '\n', &line)) {
+        struct str first, rest;
+        line = str_trim(line);
+        found = str_has(line, STR("system:masters"));
+        if (line.n && line.p[0] != '#' && (found || !up->token.n)) {
+            str_cut(line, ',', &first, &rest);
+            up->token = str_trim(first);
+        }
+    }
     return true;
 }
 
