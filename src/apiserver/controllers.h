@@ -66,6 +66,7 @@ struct ctl_object {
     struct wl_pod *pod;  // of pods and, for their labels, of services (their selector) and orphans
     unsigned epoch;      // last initial list that had it
     bool follows;        // a follower in ctl_ns: its pods' changes wake it
+    bool node_gone;      // a pod whose node was deleted
     bool homeless;       // in api_controllers.homeless
     bool alive;          // exists as far as the watches say
     bool deleting;       // has a deletionTimestamp

@@ -731,6 +731,19 @@ void ctl_take(struct ctl_kind *kind, enum kube_event event, const struct doc_val
     update(object, value, is_new);
 }
 
+// A pod does not outlive its node.
+static void strand_pods(struct api_controllers *c, struct str node) {
+    struct str key;
+    void *value;
+    for (size_t i = 0; map_next(c->objects, &i, &key, &value);) {
+        struct ctl_object *object = value;
+        if (object->kind->role == CTL_POD && object->pod && str_eq(object->pod->node, node)) {
+            object->node_gone = true;
+            ctl_wake(object);
+        }
+    }
+}
+
 static void space_free(struct ctl_ns *space) {
     struct str key;
     void *value;
@@ -791,6 +804,7 @@ void ctl_forget(struct ctl_object *object) {
     switch (object->kind->role) {
     case CTL_NODE:
         nodes_moved(c);
+        strand_pods(c, object->name);
         break;
     case CTL_CLAIM:
         wake_volumes_of(c, object->ns, object->name);

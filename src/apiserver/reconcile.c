@@ -264,6 +264,13 @@ static void visit_pod(struct ctl_object *object, const struct doc_value *value,
                       struct wl_plan *plan) {
     struct api_controllers *c = object->kind->c;
     struct wl_world world = world_of(c);
+    for (size_t i = 0; object->node_gone && i < world.node_count; i++) {
+        object->node_gone = !str_eq(world.nodes[i].name, object->pod->node); // it is back
+    }
+    if (object->node_gone) {
+        wl_delete(plan, &wl_pods, object->ns, object->name, object->uid)->grace_seconds = 0;
+        return;
+    }
     uint32_t ip = c->next_ip & UINT32_C(0xffffff);
     if (!object->pod->node.n) {
         world.volumes = volume_problem(c, value, plan->arena);

@@ -140,10 +140,8 @@ static void write_status(struct scaler *s, bool found) {
     struct doc_object status = doc_object_start(arena);
     doc_object_set_c(&status, "conditions", wl_conditions_done(&s->conditions));
     doc_object_set_c(&status, "desiredReplicas", doc_make_int(s->desired));
-    if (found) {
-        if (s->current) {
-            doc_object_set_c(&status, "currentReplicas", doc_make_int(s->current));
-        }
+    if (found && s->current) {
+        doc_object_set_c(&status, "currentReplicas", doc_make_int(s->current));
     }
     if (s->wanted >= 0) {
         doc_object_set_c(&status, "lastScaleTime", wl_time(arena, s->plan->now));

@@ -104,6 +104,12 @@ static bool same(const struct doc_value *a, const struct doc_value *b) {
     return doc_equal(a, b) || (doc_len(a) == 0 && doc_len(b) == 0);
 }
 
+// When what the addresses say changed last, as they carry it.
+static struct doc_value change_note(struct wl_plan *plan) {
+    return wl_object(plan->arena, "endpoints.kubernetes.io/last-change-trigger-time",
+                     wl_time(plan->arena, plan->now), NULL);
+}
+
 static bool write_slice(struct wl_plan *plan, const struct doc_value *service,
                         const struct doc_value *present, struct doc_value endpoints,
                         struct doc_value ports) {
@@ -113,7 +119,8 @@ static bool write_slice(struct wl_plan *plan, const struct doc_value *service,
         if (!same(doc_get(present, "endpoints"), &endpoints) ||
             !same(doc_get(present, "ports"), &ports) ||
             !same(doc_get(present, "metadata", "labels"), &labels)) {
-            struct doc_value metadata = wl_object(arena, "labels", labels, NULL);
+            struct doc_value metadata =
+                wl_object(arena, "annotations", change_note(plan), "labels", labels, NULL);
             wl_patch(plan, &wl_endpoint_slices, present,
                      wl_object(arena, "metadata", metadata, "endpoints", endpoints, "ports", ports,
                                NULL));
@@ -121,10 +128,10 @@ static bool write_slice(struct wl_plan *plan, const struct doc_value *service,
         }
         return false;
     }
-    struct doc_value metadata =
-        wl_object(arena, "generateName", wl_text(arena, "%.*s-", STR_ARG(wl_name(service))),
-                  "namespace", doc_make_str(wl_ns(service)), "labels", labels, "ownerReferences",
-                  wl_owner(arena, "v1", "Service", service), NULL);
+    struct doc_value metadata = wl_object(
+        arena, "generateName", wl_text(arena, "%.*s-", STR_ARG(wl_name(service))), "namespace",
+        doc_make_str(wl_ns(service)), "annotations", change_note(plan), "labels", labels,
+        "ownerReferences", wl_owner(arena, "v1", "Service", service), NULL);
     wl_create(plan, &wl_endpoint_slices, wl_ns(service),
               wl_object(arena, "addressType", DOC_S("IPv4"), "apiVersion",
                         DOC_S("discovery.k8s.io/v1"), "endpoints", endpoints, "kind",
@@ -232,7 +239,8 @@ void wl_plan_endpoints(struct wl_plan *plan, const struct doc_value *service,
     if (!present) {
         struct doc_value metadata =
             wl_object(arena, "name", doc_make_str(wl_name(service)), "namespace",
-                      doc_make_str(wl_ns(service)), "labels", label_value, NULL);
+                      doc_make_str(wl_ns(service)), "annotations", change_note(plan), "labels",
+                      label_value, NULL);
         struct doc_value made = wl_object(arena, "apiVersion", DOC_S("v1"), "kind",
                                           DOC_S("Endpoints"), "metadata", metadata, NULL);
         write = wl_create(plan, &wl_endpoints, wl_ns(service),
@@ -241,7 +249,9 @@ void wl_plan_endpoints(struct wl_plan *plan, const struct doc_value *service,
     } else if (!same(doc_get(present, "subsets"), &list) ||
                !same(doc_get(present, "metadata", "labels"), &label_value)) {
         write = wl_patch(plan, &wl_endpoints, present,
-                         wl_object(arena, "metadata", wl_object(arena, "labels", label_value, NULL),
+                         wl_object(arena, "metadata",
+                                   wl_object(arena, "annotations", change_note(plan), "labels",
+                                             label_value, NULL),
                                    "subsets", list, NULL));
     }
     if (write) {

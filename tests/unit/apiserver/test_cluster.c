@@ -286,6 +286,16 @@ static void nodes_repel(void **state) {
         expect_text(pod, "skiff-node-0", "spec", "nodeName");
         expect_text(pod, "Running", "status", "phase");
     }
+    // A node that is deleted takes its pods along.
+    assert_int_equal(200, rig_patch(rig, KUBE_PATCH_MERGE, "nodes", "", "skiff-node-1",
+                                    "{\"spec\":{\"taints\":null}}"));
+    assert_int_equal(200, rig_delete(rig, "nodes", "", "skiff-node-0"));
+    pass(rig, 3);
+    pods = list(rig, "pods", "app=web");
+    assert_int_equal(3, doc_len(doc_get(&pods, "items")));
+    for (DOC_EACH_ITEM(doc_get(&pods, "items"), pod)) {
+        expect_text(pod, "skiff-node-1", "spec", "nodeName");
+    }
     rig_destroy(rig);
 }
 
