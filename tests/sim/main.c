@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // sim SEED [COUNT]: runs the scenarios with COUNT seeds from SEED on; exit code 1 and the seed when one fails. The same seed
-// does the same again. SIM_SCENARIO=crud or apps runs one of them only, SIM_VERBOSE=1 shows the log.
+// does the same again. SIM_SCENARIO=crud, apps or leader runs one of them only, SIM_VERBOSE=1 shows the log.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,7 +11,9 @@ static const struct {
     const char *name;
     void (*run)(struct world *world);
     bool with_apps;
-} scenarios[] = {{"crud", scenario_crud, false}, {"apps", scenario_apps, true}};
+} scenarios[] = {{"crud", scenario_crud, false},
+                 {"apps", scenario_apps, true},
+                 {"leader", scenario_leader, false}};
 
 // A crash leaves the commit behind that was under way: its end never comes, so nobody frees it. The process that died took
 // its memory along; only this test outlives it.

@@ -69,8 +69,9 @@ int world_patch(struct world *world, const struct kube_gvr *gvr, const char *ns,
 int world_delete(struct world *world, const struct kube_gvr *gvr, const char *ns, const char *name);
 
 // ---- Scenarios ----
-void scenario_crud(struct world *world); // clients of the API alone
-void scenario_apps(struct world *world); // applications from Git
+void scenario_crud(struct world *world);   // clients of the API alone
+void scenario_apps(struct world *world);   // applications from Git
+void scenario_leader(struct world *world); // several processes, one of which leads
 // A fault client over the present server, for a client of the scenario.
 struct kube_client *world_client(struct world *world, const char *user, bool peek);
 
