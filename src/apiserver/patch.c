@@ -324,7 +324,18 @@ bool api_verb_patch(struct api_op *op) {
     struct doc_value patch;
     bool apply = op->request.patch == KUBE_PATCH_APPLY;
     op->request.body_yaml |= apply;
-    if (!api_managed_check(op) || !api_body_parse(op, &patch)) {
+    if (!api_managed_check(op)) {
+        return false;
+    }
+    if (!api_body_parse(op, &patch)) {
+        struct str message = op->error.message, mark = STR("error decoding JSON: ");
+        if (!op->request.body.n && !apply) {
+            message = STR("error decoding patch: unexpected end of JSON input");
+        } else if (str_starts(message, mark)) {
+            message =
+                arena_concat(op->arena, STR("error decoding patch: "), str_skip(message, mark.n));
+        }
+        op->error.message = message;
         return false;
     }
     AUTO_OBJECT struct api_object old = {0};
@@ -338,7 +349,7 @@ bool api_verb_patch(struct api_op *op) {
     if (!found && (!apply || op->error.status != 404)) {
         return false;
     }
-    struct doc_value before = found ? api_served_form(op, &old.value) : doc_null();
+    struct doc_value before = found ? api_served_form(op, &old) : doc_null();
     if (apply && !check_apply(op, &patch, found ? &before : NULL)) {
         return false;
     }
