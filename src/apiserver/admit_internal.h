@@ -19,6 +19,7 @@ struct admit {
 // ---- Problems; `path` is printf text ----
 void admit_problem_invalid(struct admit *a, struct str path, const struct doc_value *value,
                            const char *format, ...) __attribute__((format(printf, 4, 5)));
+void admit_problem_add(struct admit *a, const struct schema_problem *problem); // as it is
 void admit_problem_required(struct admit *a, struct str path, const char *detail);
 void admit_problem_forbidden(struct admit *a, struct str path, const char *detail);
 void admit_problem_duplicate(struct admit *a, struct str path, const struct doc_value *value);

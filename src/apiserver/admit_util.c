@@ -39,6 +39,10 @@ static struct str value_words(struct admit *a, const struct doc_value *value) {
     return doc_is_null(value) ? STR("null") : doc_to_json(a->arena, value);
 }
 
+void admit_problem_add(struct admit *a, const struct schema_problem *problem) {
+    add_problem(a, problem->path, problem->reason, problem->message);
+}
+
 void admit_problem_invalid(struct admit *a, struct str path, const struct doc_value *value,
                            const char *format, ...) {
     va_list args;

@@ -33,9 +33,14 @@ struct doc_value schema_normalize(struct arena *arena, const struct schema_type 
 
 // A structural schema (openAPIV3Schema of a CRD version).
 struct schema_struct;
+struct schema_problem;
 struct schema_struct *schema_struct_compile(const struct doc_value *open_api_v3,
                                             struct err *err); // copies what it needs
-void schema_struct_destroy(struct schema_struct *schema);     // NULL is fine
+// What is wrong with the schema of a CRD version, in the words of kube-apiserver: whether it is structural, its defaults, list
+// types, rules of CEL. `path` is where it stands; `status`: the version has the status sub-resource.
+void schema_struct_check(struct arena *arena, const struct doc_value *schema, struct str path,
+                         bool status, struct schema_problem **problems, size_t *count);
+void schema_struct_destroy(struct schema_struct *schema); // NULL is fine
 AUTO_DEFINE(struct schema_struct, schema_struct_destroy)
 // How many x-kubernetes-validations (CEL) the schema has.
 size_t schema_struct_rule_count(const struct schema_struct *schema);

@@ -231,7 +231,7 @@ static bool compile_rules(struct schema_struct *schema, struct struct_node *node
 
 void struct_rules_compile(struct schema_struct *schema) {
     if (schema->rule_count > 0) {
-        type_of(schema, schema->root, true);
+        type_of(schema, schema->root, !schema->part || schema->root->embedded);
         compile_rules(schema, schema->root);
     }
 }

@@ -258,8 +258,10 @@ static struct struct_node *compile_node(struct compiler *c, const struct doc_val
 
 // ---- Public ----
 
-struct schema_struct *schema_struct_compile(const struct doc_value *open_api_v3, struct err *err) {
+static struct schema_struct *compile(const struct doc_value *open_api_v3, bool part,
+                                     struct err *err) {
     struct schema_struct *schema = NEW(struct schema_struct);
+    schema->part = part;
     schema->arena = arena_create();
     struct doc_value copy =
         doc_clone(schema->arena, open_api_v3 ? open_api_v3 : &(struct doc_value){0});
@@ -271,6 +273,14 @@ struct schema_struct *schema_struct_compile(const struct doc_value *open_api_v3,
     }
     struct_rules_compile(schema);
     return schema;
+}
+
+struct schema_struct *schema_struct_compile(const struct doc_value *open_api_v3, struct err *err) {
+    return compile(open_api_v3, false, err);
+}
+
+struct schema_struct *struct_compile_part(const struct doc_value *schema, struct err *err) {
+    return compile(schema, true, err);
 }
 
 void schema_struct_destroy(struct schema_struct *schema) {

@@ -79,6 +79,7 @@ struct struct_rule {
 
 struct schema_struct {
     struct arena *arena;
+    bool part; // of a schema: its root is no resource
     struct struct_node *root;
     VEC(struct regex *) regexes;
     size_t node_count;
@@ -87,6 +88,10 @@ struct schema_struct {
 };
 
 const struct struct_property *struct_property_find(const struct struct_node *node, struct str name);
+
+// ---- struct_compile.c ----
+// The schema of a field, standing alone.
+struct schema_struct *struct_compile_part(const struct doc_value *schema, struct err *err);
 
 // ---- struct_cel.c ----
 // Compiles the rules of all nodes; a wrong rule keeps its problem.

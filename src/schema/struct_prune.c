@@ -158,7 +158,7 @@ struct doc_value schema_struct_prune(const struct schema_struct *schema, struct 
     struct pruner p = {.arena = arena};
     struct doc_value out;
     struct rule rule = rule_of(schema->root);
-    rule.resource = true;
+    rule.resource = !schema->part || schema->root->embedded;
     enum fate fate = prune(&p, &rule, object, NULL, &out);
     if (p.count > 1) {
         qsort(p.pruned, p.count, sizeof *p.pruned, compare_paths);
