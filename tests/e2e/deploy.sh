@@ -37,6 +37,25 @@ make_token "$work/a.token"
 start_controller a "$api_port" # writes a.kubeconfig, and shows that it starts
 eventually "real: the controller runs" 30 yes says a 'the controller runs'
 kill_controller a
+
+# ---- As in a pod: the token, the authority and the namespace where they are mounted there, and the container's own arguments ----
+if unshare -rm sh -c 'mount -t tmpfs tmpfs /run' 2>/dev/null; then
+    cat >"$work/pod.sh" <<'SH'
+mount -t tmpfs tmpfs /run && mkdir -p /run/secrets/kubernetes.io/serviceaccount || exit 1
+cd /run/secrets/kubernetes.io/serviceaccount && cp "$2/a.token" token && cp "$2/ca.crt" ca.crt && printf argocd >namespace || exit 1
+export KUBERNETES_SERVICE_HOST=127.0.0.1 KUBERNETES_SERVICE_PORT="$3" SKIFF_NAMESPACE=argocd
+unset KUBECONFIG
+exec "$1" controller --in-cluster --api-listen=127.0.0.1:0 --cache="$2/pod.cache" --log-format=json
+SH
+    unshare -rm sh "$work/pod.sh" "$SKIFF" "$work" "$api_port" >"$work/pod.log" 2>&1 &
+    echo $! >"$work/pod.pid"
+    eventually "in a pod: it leads and runs" 30 yes says pod 'the controller runs'
+    kill_controller pod
+    check "in a pod: it gives the Lease up" test "$(says pod 'the Lease is given up')" = yes
+else
+    skip "in a pod" "no user namespaces here"
+fi
+
 SKIFF_E2E_KUBECONFIG=$KUBECONFIG SKIFF_E2E_CONTROLLER="--kubeconfig $work/a.kubeconfig --leader-elect" tests/e2e/apps.sh >"$work/apps.out" 2>&1
 grep -E '^(ok|not ok|skipped) ' "$work/apps.out" | sed 's/^\(ok\|not ok\|skipped\) /\1 real: /'
 failures=$((failures + $(grep -c '^not ok ' "$work/apps.out")))

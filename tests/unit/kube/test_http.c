@@ -357,6 +357,56 @@ static void test_rate_limit_keeps_order(void **state) {
     assert_int_equal(w->end.code, ERR_CANCELLED);
 }
 
+// Only who leads writes: also what already waited when the end of its time came stays here.
+static void test_fence(void **state) {
+    struct world *w = *state;
+    struct kube_fence fence = {.loop = w->loop};
+    struct kube_http_options options = {
+        .config = &w->config, .user_agent = STR("agent/1"), .fence = &fence};
+    kube_client_destroy(w->client);
+    w->client = kube_http_client_create(w->loop, w->http, &options);
+    struct kube_request write = {
+        .verb = KUBE_PATCH, .gvr = pods, .name = STR("p"), .body = STR("{}"), .grace_seconds = -1};
+    struct kube_answer answer;
+    struct err err = {0};
+    assert_false(kube_call_wait(w->loop, w->client, &write, w->arena, &answer, &err));
+    assert_int_equal(err.code, ERR_CANCELLED);
+    assert_int_equal(w->requests, 0);
+    assert_true(get(w, &answer, &err)); // reads pass
+    assert_int_equal(w->requests, 1);
+    const int64_t hour = 3600 * NS_PER_SECOND;
+    fence.is_open = true;
+    fence.until_ns = loop_now(w->loop) + hour;
+    fence.until_wall_ns = loop_wall(w->loop) + hour;
+    assert_true(kube_call_wait(w->loop, w->client, &write, w->arena, &answer, &err));
+    assert_int_equal(w->requests, 2);
+    assert_int_equal(fence.writes, 0);
+    // One waits for the rate limit while the wall clock says that its time is over.
+    kube_client_destroy(w->client);
+    options.qps = options.burst = 1;
+    w->client = kube_http_client_create(w->loop, w->http, &options);
+    w->client->ops->call(w->client, &write, note_reply, w);
+    w->client->ops->call(w->client, &write, note_reply, w);
+    fence.until_wall_ns = loop_wall(w->loop) - 1;
+    while (w->done < 2) {
+        loop_run(w->loop);
+    }
+    assert_int_equal(w->end.code, ERR_CANCELLED);
+    assert_int_equal(w->requests, 3);
+    kube_client_destroy(w->client);
+    options.qps = 0;
+    w->client = kube_http_client_create(w->loop, w->http, &options);
+    // One is under way when the client ends.
+    fence.until_wall_ns = loop_wall(w->loop) + hour;
+    w->silent = true;
+    w->client->ops->call(w->client, &write, note_reply, w);
+    run_for(w, 200 * NS_PER_MS);
+    assert_int_equal(fence.writes, 1);
+    kube_client_destroy(w->client);
+    assert_int_equal(fence.writes, 0);
+    make_client(w, 0);
+}
+
 static void test_cancel_and_destroy(void **state) {
     struct world *w = *state;
     w->silent = true;
@@ -480,6 +530,7 @@ int main(void) {
         T(test_token_file_rotates),
         T(test_exec),
         T(test_rate_limit_keeps_order),
+        T(test_fence),
         T(test_cancel_and_destroy),
         T(test_watch),
         T(test_watch_limit),
