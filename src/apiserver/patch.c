@@ -85,6 +85,23 @@ static bool plain_operation(struct api_op *op, const struct doc_value *root,
     return path.n > 0;
 }
 
+enum { LENIENT_OPERATIONS = 1000 };
+
+// Copies share what they copy; what they would take when printed is bounded for the whole patch.
+static bool pay_copy(const struct doc_value *root, const struct doc_value *operation,
+                     size_t *budget) {
+    if (!str_eq(doc_get_str(operation, "op"), STR("copy"))) {
+        return true;
+    }
+    struct buf text;
+    buf_init(&text, *budget);
+    const struct doc_value *value = doc_pointer(root, doc_get_str(operation, "from"));
+    bool ok = !value || doc_print_json(value, &text);
+    *budget -= text.len;
+    buf_fini(&text);
+    return ok;
+}
+
 static bool json_patched(struct api_op *op, const struct doc_value *before,
                          const struct doc_value *patch, struct doc_value *out) {
     struct err err = {0};
@@ -110,10 +127,15 @@ static bool json_patched(struct api_op *op, const struct doc_value *before,
     }
     // What the standard refuses is tried again, one operation after the other.
     struct doc_value now = *before;
+    size_t budget = LIMIT_PATCH_COPY_BYTES;
+    if (err.code == ERR_LIMIT || doc_len(patch) > LENIENT_OPERATIONS) {
+        return does_not_apply(op);
+    }
     for (DOC_EACH_ITEM(patch, operation)) {
         struct doc_value plain;
         bool skip;
-        if (!plain_operation(op, &now, operation, &plain, &skip)) {
+        if (!plain_operation(op, &now, operation, &plain, &skip) ||
+            !pay_copy(&now, &plain, &budget)) {
             return does_not_apply(op);
         }
         struct doc_array one = doc_array_start(op->arena);
