@@ -119,9 +119,15 @@ static void advance(struct parser *p) {
     p->rest = str_skip(p->rest, n);
 }
 
+// In a requirement, and between two of them; the words are those of Kubernetes, with and without the comma.
 static bool unexpected(struct parser *p, const char *expected) {
     return err_set(p->err, ERR_INVALID, "unable to parse requirement: found '%.*s', expected: %s",
                    STR_ARG(p->next.text), expected);
+}
+
+static bool unexpected_between(struct parser *p, const char *expected) {
+    return err_set(p->err, ERR_INVALID, "found '%.*s', expected: %s", STR_ARG(p->next.text),
+                   expected);
 }
 
 static bool check_value(struct parser *p, struct str key, struct str value) {
@@ -139,7 +145,9 @@ static bool check_value(struct parser *p, struct str key, struct str value) {
 // "(a, b)": at least one element; an empty one is the empty value.
 static bool parse_set(struct parser *p, struct requirement *r) {
     if (p->next.kind != TOKEN_OPEN) {
-        return unexpected(p, "'('");
+        return err_set(p->err, ERR_INVALID,
+                       "unable to parse requirement: found '%.*s' expected: '('",
+                       STR_ARG(p->next.text));
     }
     advance(p);
     for (;;) {
@@ -157,7 +165,7 @@ static bool parse_set(struct parser *p, struct requirement *r) {
             return true;
         }
         if (p->next.kind != TOKEN_COMMA) {
-            return unexpected(p, "',', or ')'");
+            return unexpected(p, "',' or ')'");
         }
         advance(p);
     }
@@ -249,6 +257,9 @@ bool selector_parse_labels(struct str text, struct arena *arena, struct selector
     advance(&p);
     while (p.next.kind != TOKEN_END) {
         struct requirement r = {0};
+        if (p.next.kind != TOKEN_WORD && p.next.kind != TOKEN_NOT) {
+            return unexpected_between(&p, "!, identifier, or 'end of string'");
+        }
         if (!parse_requirement(&p, &r)) {
             return false;
         }
@@ -257,11 +268,11 @@ bool selector_parse_labels(struct str text, struct arena *arena, struct selector
             break;
         }
         if (p.next.kind != TOKEN_COMMA) {
-            return unexpected(&p, "',' or 'end of string'");
+            return unexpected_between(&p, "',' or 'end of string'");
         }
         advance(&p);
         if (p.next.kind == TOKEN_END) {
-            return unexpected(&p, "identifier after ','");
+            return unexpected_between(&p, "identifier after ','");
         }
     }
     *out = selector;
