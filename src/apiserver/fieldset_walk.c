@@ -384,34 +384,49 @@ struct collect {
     size_t problem_count;
 };
 
-static void problem(struct collect *c, struct str path, const char *text, struct str detail) {
+// Where a problem is; made a text only when there is one.
+struct path {
+    const struct path *up;
+    struct str name; // of a member, or an element
+    bool prefixed;
+};
+
+static struct str path_text(struct arena *arena, const struct path *path) {
+    if (!path) {
+        return (struct str){NULL, 0};
+    }
+    struct str name = path->prefixed ? path->name : arena_concat(arena, STR("f:"), path->name);
+    return fieldset_path(arena, path_text(arena, path->up), name);
+}
+
+static void problem(struct collect *c, const struct path *at, const char *text, struct str detail) {
     c->failed = true;
     if (c->lenient || c->problem_count++ > 50) {
         return;
     }
     // The first one stands alone; several are a list.
+    struct str path = path_text(c->arena, at);
     buf_printf(&c->problems, "%s%.*s: %s%.*s", c->problem_count > 1 ? "\n  " : "", STR_ARG(path),
                text, STR_ARG(detail));
 }
 
 static void collect(struct collect *c, struct fieldset *set, const struct schema_fields *at,
-                    const struct doc_value *value, struct str path);
+                    const struct doc_value *value, const struct path *path);
 
 static void collect_map(struct collect *c, struct fieldset *set, const struct schema_fields *at,
-                        const struct doc_value *value, struct str path) {
+                        const struct doc_value *value, const struct path *path) {
     for (DOC_EACH_MEMBER(value, i)) {
         struct str key = doc_key_at(value, i);
         const struct doc_value *member = doc_value_at(value, i);
         bool named;
         struct schema_fields next = schema_fields_member(at, key, &named);
-        struct str below =
-            c->lenient ? path : arena_printf(c->arena, "%.*s.%.*s", STR_ARG(path), STR_ARG(key));
+        struct path below = {.up = path, .name = key};
         if (!named && !c->lenient && !schema_fields_knows(at, key)) {
-            problem(c, below, "field not declared in schema", (struct str){NULL, 0});
+            problem(c, &below, "field not declared in schema", (struct str){NULL, 0});
             break; // one for each map, as in Kubernetes
         }
         struct fieldset *item = fieldset_add(c->arena, set, arena_concat(c->arena, STR("f:"), key));
-        collect(c, item, &next, member, below);
+        collect(c, item, &next, member, &below);
         item->member |=
             !named || doc_is_null(member) || (doc_is(member, DOC_OBJECT) && doc_len(member) == 0);
         if (!item->member && !item->len) {
@@ -421,7 +436,7 @@ static void collect_map(struct collect *c, struct fieldset *set, const struct sc
 }
 
 static void collect_list(struct collect *c, struct fieldset *set, const struct schema_fields *at,
-                         const struct doc_value *value, struct str path) {
+                         const struct doc_value *value, const struct path *path) {
     struct list_keys keys = keys_of(at);
     struct schema_fields next = schema_fields_item(at);
     size_t position = 0;
@@ -433,7 +448,8 @@ static void collect_list(struct collect *c, struct fieldset *set, const struct s
         } else {
             struct fieldset *node = fieldset_add(c->arena, set, name);
             node->member = true;
-            collect(c, node, &next, item, c->lenient ? path : fieldset_path(c->arena, path, name));
+            struct path below = {.up = path, .name = name, .prefixed = true};
+            collect(c, node, &next, item, &below);
         }
         position++;
     }
@@ -471,7 +487,7 @@ static struct str go_value(struct arena *arena, const struct doc_value *value) {
 
 // False: the value is not of the type that the schema says.
 static bool has_type(struct collect *c, const struct schema_fields *at,
-                     const struct doc_value *value, struct str path) {
+                     const struct doc_value *value, const struct path *path) {
     enum schema_type_class want = schema_fields_class(at);
     enum doc_kind kind = doc_kind(value);
     bool number = kind == DOC_INT || kind == DOC_NUMBER;
@@ -518,7 +534,7 @@ static bool has_type(struct collect *c, const struct schema_fields *at,
 }
 
 static void collect(struct collect *c, struct fieldset *set, const struct schema_fields *at,
-                    const struct doc_value *value, struct str path) {
+                    const struct doc_value *value, const struct path *path) {
     enum doc_kind kind = doc_kind(value);
     if (!has_type(c, at, value, path)) {
         return;
@@ -535,7 +551,7 @@ static void collect(struct collect *c, struct fieldset *set, const struct schema
 static struct fieldset collect_all(struct collect *c, const struct schema_fields *root,
                                    const struct doc_value *value) {
     struct fieldset set = {0};
-    collect_map(c, &set, root, value, (struct str){NULL, 0});
+    collect_map(c, &set, root, value, NULL);
     disown_metadata(&set);
     fieldset_sort(&set);
     return set;
