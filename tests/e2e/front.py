@@ -30,7 +30,9 @@ def check(name, good, why=""):
 
 
 def connect(context=tls, timeout=20):
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", PORT), timeout))
+    sock = socket.create_connection(("127.0.0.1", PORT), timeout)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return context.wrap_socket(sock)
 
 
 def read_reply(sock, has_body=True):
