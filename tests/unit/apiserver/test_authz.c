@@ -261,6 +261,100 @@ static void test_defaults_and_aggregation(void **state) {
     rig_destroy(rig);
 }
 
+// ---- Requests from outside ----
+struct outside {
+    int status;
+    char message[2048];
+    bool done;
+};
+
+static void outside_done(struct api_op *op) {
+    struct outside *outside = op->ctx;
+    outside->status = op->status;
+    snprintf(outside->message, sizeof outside->message, "%.*s", STR_ARG(op->error.message));
+    outside->done = true;
+    api_op_destroy(op);
+}
+
+static int ask(struct rig *rig, struct outside *outside, const char *user, enum api_verb verb,
+               const char *resource, const char *name, const char *body) {
+    static const struct str groups[] = {STR_INIT("system:authenticated")};
+    struct api_op *op = api_op_create(rig->server, outside_done);
+    *outside = (struct outside){0};
+    op->ctx = outside;
+    op->authorize = true;
+    op->user = (struct api_user){.name = str_from(user), .groups = groups, .group_count = 1};
+    op->request.verb = verb;
+    op->request.gvr =
+        (struct kube_gvr){STR("rbac.authorization.k8s.io"), STR("v1"), str_from(resource)};
+    op->request.ns = STR("default");
+    op->request.name = str_from(name);
+    op->request.body = str_from(body);
+    op->request.patch = KUBE_PATCH_MERGE;
+    api_op_run(op);
+    rig_settle(rig);
+    assert_true(outside->done);
+    return outside->status;
+}
+
+static void test_escalation(void **state) {
+    (void)state;
+    struct rig *rig = rbac_rig();
+    struct outside out;
+    static const char pods[] =
+        "{\"metadata\":{\"name\":\"x\"},\"rules\":[" R("\"get\"", "\"\"", "\"pods\"", "") "]}";
+    assert_int_equal(ask(rig, &out, "bob", API_VERB_CREATE, "roles", "", pods), 403);
+    assert_string_equal(out.message,
+                        "roles.rbac.authorization.k8s.io is forbidden: User \"bob\" cannot create "
+                        "resource \"roles\" in API group \"rbac.authorization.k8s.io\" in the "
+                        "namespace \"default\"");
+    assert_int_equal(make(rig, "roles", "default",
+                          "{\"metadata\":{\"name\":\"maker\"},\"rules\":[" R(
+                              "\"create\",\"patch\",\"delete\"", "\"rbac.authorization.k8s.io\"",
+                              "\"roles\",\"rolebindings\"", "") "]}"),
+                     201);
+    assert_int_equal(make(rig, "rolebindings", "default",
+                          "{\"metadata\":{\"name\":\"maker\"}," REF(
+                              "Role", "maker") ",\"subjects\":[" USER("bob") "]}"),
+                     201);
+    // He may write roles, but not with more than he has; a change of labels grants nothing.
+    assert_int_equal(ask(rig, &out, "bob", API_VERB_CREATE, "roles", "", pods), 403);
+    assert_true(strstr(out.message, "is attempting to grant RBAC permissions not currently held:\n"
+                                    "{APIGroups:[\"\"], Resources:[\"pods\"], Verbs:[\"get\"]}"));
+    assert_int_equal(ask(rig, &out, "bob", API_VERB_PATCH, "roles", "maker",
+                         "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}"),
+                     200);
+    assert_int_equal(ask(rig, &out, "bob", API_VERB_PATCH, "roles", "maker",
+                         "{\"rules\":[" R("\"*\"", "\"*\"", "\"*\"", "") "]}"),
+                     403);
+    static const char to_view[] = "{\"metadata\":{\"name\":\"v\"}," REF(
+        "ClusterRole", "view") ",\"subjects\":[" USER("bob") "]}";
+    assert_int_equal(ask(rig, &out, "bob", API_VERB_CREATE, "rolebindings", "", to_view), 403);
+    static const char to_nothing[] =
+        "{\"metadata\":{\"name\":\"n\"}," REF("Role", "no") ",\"subjects\":[" USER("bob") "]}";
+    assert_int_equal(ask(rig, &out, "bob", API_VERB_CREATE, "rolebindings", "", to_nothing), 404);
+    static const char to_own[] =
+        "{\"metadata\":{\"name\":\"o\"}," REF("Role", "maker") ",\"subjects\":[" USER("eve") "]}";
+    assert_int_equal(ask(rig, &out, "bob", API_VERB_CREATE, "rolebindings", "", to_own), 201);
+    // The verbs that are made for it.
+    assert_int_equal(make(rig, "roles", "default",
+                          "{\"metadata\":{\"name\":\"lord\"},\"rules\":[" R(
+                              "\"escalate\"", "\"rbac.authorization.k8s.io\"", "\"roles\"",
+                              "") "," R("\"bind\"", "\"rbac.authorization.k8s.io\"",
+                                        "\"clusterroles\"", ",\"resourceNames\":[\"view\"]") "]}"),
+                     201);
+    assert_int_equal(make(rig, "rolebindings", "default",
+                          "{\"metadata\":{\"name\":\"lord\"}," REF(
+                              "Role", "lord") ",\"subjects\":[" USER("bob") "]}"),
+                     201);
+    assert_int_equal(ask(rig, &out, "bob", API_VERB_CREATE, "roles", "", pods), 201);
+    assert_int_equal(ask(rig, &out, "bob", API_VERB_CREATE, "rolebindings", "", to_view), 201);
+    assert_int_equal(ask(rig, &out, "bob", API_VERB_DELETE, "rolebindings", "lord", ""), 200);
+    // What is not served is refused in the same words to who may not look.
+    assert_int_equal(ask(rig, &out, "bob", API_VERB_LIST, "nothings", "", ""), 403);
+    rig_destroy(rig);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules),
@@ -268,6 +362,7 @@ int main(void) {
         cmocka_unit_test(test_missing),
         cmocka_unit_test(test_cache),
         cmocka_unit_test(test_defaults_and_aggregation),
+        cmocka_unit_test(test_escalation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
