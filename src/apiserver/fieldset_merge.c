@@ -121,19 +121,40 @@ struct doc_value fieldset_merge(struct arena *arena, const struct schema_fields 
 static struct doc_value take_out(struct arena *arena, const struct schema_fields *at,
                                  const struct doc_value *value, const struct fieldset *set);
 
+// The member of a set of this name; the set is in byte order of its names.
+static const struct fieldset *find_member(const struct fieldset *set, struct str key) {
+    uint32_t low = 0, high = set->len;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        struct str name = set->items[middle]->name;
+        int order = str_starts(name, STR("f:")) ? str_cmp(key, str_skip(name, 2)) : -1;
+        if (order == 0) {
+            return set->items[middle];
+        }
+        if (order < 0) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return NULL;
+}
+
 static struct doc_value take_from_map(struct arena *arena, const struct schema_fields *at,
                                       const struct doc_value *value, const struct fieldset *set) {
-    struct doc_object out = doc_object_copy(arena, value);
-    for (uint32_t i = 0; i < set->len; i++) {
-        const struct fieldset *item = set->items[i];
-        struct str key = str_skip(item->name, 2);
-        const struct doc_value *old =
-            str_starts(item->name, STR("f:")) ? doc_find(value, key) : NULL;
-        if (old && item->member) {
-            doc_object_remove(&out, key);
-        } else if (old && item->len) {
+    struct doc_object out = doc_object_start(arena);
+    for (DOC_EACH_MEMBER(value, i)) {
+        struct str key = doc_key_at(value, i);
+        const struct doc_value *old = doc_value_at(value, i);
+        const struct fieldset *item = find_member(set, key);
+        if (item && item->member) {
+            continue;
+        }
+        if (item && item->len) {
             struct schema_fields next = schema_fields_member(at, key, NULL);
             doc_object_set(&out, key, take_out(arena, &next, old, item));
+        } else {
+            doc_object_set(&out, key, *old);
         }
     }
     return doc_object_done(&out);
