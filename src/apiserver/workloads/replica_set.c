@@ -69,10 +69,10 @@ static void write_status(struct wl_plan *plan, const struct flavour *f, const st
                      doc_make_int(doc_int(doc_get(set, "metadata", "generation"), 1)));
     struct wl_conditions conditions;
     wl_conditions_init(&conditions, plan, before);
-    if (plan->failure.n) {
+    if (plan->failure.n && !wl_condition(before, "ReplicaFailure")) { // the first one stays
         wl_conditions_set(&conditions, "ReplicaFailure", "True", "FailedCreate",
                           doc_make_str(plan->failure), false, false);
-    } else if (wl_condition(before, "ReplicaFailure") && n->active >= want) {
+    } else if (!plan->failure.n && wl_condition(before, "ReplicaFailure") && n->active >= want) {
         wl_conditions_remove(&conditions, "ReplicaFailure");
     }
     if (conditions.list.len) {
