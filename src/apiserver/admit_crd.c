@@ -124,22 +124,46 @@ static void check_scale(struct admit *a, struct str path, const struct doc_value
     }
 }
 
-static void check_schema(struct admit *a, size_t v, const struct doc_value *version,
+// All versions of one schema are checked as if it stood outside of the list.
+static bool is_shared_schema(const struct doc_value *versions) {
+    const struct doc_value *first = doc_get(doc_at(versions, 0), "schema");
+    for (size_t i = 1; i < doc_len(versions); i++) {
+        if (!first || !doc_equal(first, doc_get(doc_at(versions, i), "schema"))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void check_schema(struct admit *a, size_t v, const struct doc_value *versions,
                          bool preserve) {
+    const struct doc_value *version = doc_at(versions, v);
     const struct doc_value *schema = doc_get(version, "schema", "openAPIV3Schema");
-    struct str at = admit_path_of(a, "spec.versions[%zu].schema.openAPIV3Schema", v);
+    bool shared = is_shared_schema(versions);
+    struct str at = shared ? STR("spec.validation.openAPIV3Schema")
+                           : admit_path_of(a, "spec.versions[%zu].schema.openAPIV3Schema", v);
     if (doc_is_null(schema)) {
         if (!preserve) {
-            admit_problem_required(a, at, "");
+            admit_problem_required(
+                a, admit_path_of(a, "spec.versions[%zu].schema.openAPIV3Schema", v), "");
         }
         return;
     }
-    struct err err = {0};
-    struct schema_struct *compiled = schema_struct_compile(schema, &err);
-    if (!compiled) {
-        admit_problem_invalid(a, at, admit_text_value(a, "schema"), "%s", err.message);
+    const struct doc_value *old = doc_get(a->old, "spec", "versions");
+    for (DOC_EACH_ITEM(old, former)) { // what was accepted stays so
+        if (doc_equal(doc_get(former, "schema", "openAPIV3Schema"), schema)) {
+            return;
+        }
     }
-    schema_struct_destroy(compiled);
+    struct schema_problem *problems = NULL;
+    size_t count = 0;
+    if (!shared || v == 0) {
+        schema_struct_check(a->arena, schema, at,
+                            doc_get(version, "subresources", "status") != NULL, &problems, &count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        admit_problem_add(a, &problems[i]);
+    }
 }
 
 static void check_versions(struct admit *a, const struct doc_value *spec) {
@@ -165,7 +189,7 @@ static void check_versions(struct admit *a, const struct doc_value *spec) {
                                       "must contain unique version names");
             }
         }
-        check_schema(a, i, version, doc_bool(doc_get(spec, "preserveUnknownFields"), false));
+        check_schema(a, i, versions, doc_bool(doc_get(spec, "preserveUnknownFields"), false));
         size_t n = doc_len(versions);
         check_scale(a, version_part(a, n, i, "subresources.scale"),
                     doc_get(version, "subresources", "scale"));
