@@ -474,11 +474,38 @@ static void check_endpoints(struct admit *a, const struct doc_value *object) {
     }
 }
 
-static void fill_event(struct admit *a, struct doc_value *object) {
-    static const char *const texts[] = {"reportingComponent", "reportingInstance"};
-    if (!doc_find(object, STR("eventTime"))) {
-        admit_set_member(a->arena, object, "eventTime", doc_null());
+// What Kubernetes writes though nobody set it, by the names of both groups.
+static void fill_event_times(struct admit *a, struct doc_value *object, const char *const times[3],
+                             const char *source) {
+    for (size_t i = 0; i < 3; i++) {
+        if (!doc_find(object, str_from(times[i]))) {
+            admit_set_member(a->arena, object, times[i], doc_null());
+        }
     }
+    admit_default_object(a->arena, object, source);
+}
+
+static void fill_new_event(struct admit *a, struct doc_value *object) {
+    static const char *const times[] = {"eventTime", "deprecatedFirstTimestamp",
+                                        "deprecatedLastTimestamp"};
+    fill_event_times(a, object, times, "deprecatedSource");
+}
+
+static void check_new_event(struct admit *a, const struct doc_value *object) {
+    if (doc_is_null(doc_get(object, "eventTime"))) {
+        admit_problem_required(a, STR("eventTime"), "");
+    }
+    struct str type = doc_get_str(object, "type");
+    if (!str_eq(type, STR("Normal")) && !str_eq(type, STR("Warning"))) {
+        admit_problem_invalid(a, STR("type"), admit_text_value(a, ""), "has invalid value: %.*s",
+                              STR_ARG(type));
+    }
+}
+
+static void fill_event(struct admit *a, struct doc_value *object) {
+    static const char *const times[] = {"eventTime", "firstTimestamp", "lastTimestamp"};
+    static const char *const texts[] = {"reportingComponent", "reportingInstance"};
+    fill_event_times(a, object, times, "source");
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         if (!doc_find(object, str_from(texts[i]))) {
             admit_set_member(a->arena, object, texts[i], DOC_S(""));
@@ -508,5 +535,6 @@ const struct admit_rule admit_core[] = {
     {"", "ResourceQuota", fill_quota, check_quota, NULL},
     {"", "Endpoints", fill_endpoints, check_endpoints, NULL},
     {"", "Event", fill_event, check_event, NULL},
+    {"events.k8s.io", "Event", fill_new_event, check_new_event, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

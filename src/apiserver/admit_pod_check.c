@@ -272,6 +272,9 @@ static void check_container(struct admit *a, struct str path, const struct doc_v
         admit_problem_invalid(a, under(a, path, "image"), doc_get(container, "image"),
                               "must not have leading or trailing whitespace");
     }
+    admit_check_choice(a, under(a, path, "terminationMessagePolicy"),
+                       doc_get(container, "terminationMessagePolicy"),
+                       "File FallbackToLogsOnError");
     check_container_ports(a, path, doc_get(container, "ports"));
     check_env(a, path, doc_get(container, "env"));
     check_env_from(a, path, doc_get(container, "envFrom"));
@@ -281,9 +284,6 @@ static void check_container(struct admit *a, struct str path, const struct doc_v
     }
     admit_check_choice(a, under(a, path, "imagePullPolicy"), doc_get(container, "imagePullPolicy"),
                        "Always IfNotPresent Never");
-    admit_check_choice(a, under(a, path, "terminationMessagePolicy"),
-                       doc_get(container, "terminationMessagePolicy"),
-                       "File FallbackToLogsOnError");
     check_resources(a, under(a, path, "resources"), doc_get(container, "resources"));
 }
 

@@ -57,6 +57,9 @@ static void fill_builtin(struct arena *arena, const struct builtin_kind *row,
         kind->scale_spec_path = STR(".spec.replicas");
         kind->scale_status_path = STR(".status.replicas");
     }
+    if (row->deprecation) {
+        kind->deprecation = str_from(row->deprecation);
+    }
     kind->merge = schema_find(kind->group, kind->version, kind->kind);
 }
 

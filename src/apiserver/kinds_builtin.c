@@ -7,9 +7,10 @@
 const struct builtin_kind builtin_kinds[] = {
     {"", "v1", "Binding", "bindings", NULL, NULL, NULL, NULL, NULL, KIND_NO_STORE},
     {"", "v1", "ComponentStatus", "componentstatuses", "cs", NULL, NULL, NULL, NULL,
-     KIND_CLUSTER | KIND_READ_ONLY},
+     KIND_CLUSTER | KIND_READ_ONLY, "v1 ComponentStatus is deprecated in v1.19+"},
     {"", "v1", "ConfigMap", "configmaps", "cm", NULL, NULL, NULL, NULL, 0},
-    {"", "v1", "Endpoints", "endpoints", "ep", NULL, NULL, NULL, NULL, 0},
+    {"", "v1", "Endpoints", "endpoints", "ep", NULL, NULL, NULL, NULL, 0,
+     "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"},
     {"", "v1", "Event", "events", "ev", NULL, NULL, NULL, NULL, 0},
     {"", "v1", "LimitRange", "limitranges", "limits", NULL, NULL, NULL, NULL, 0},
     {"", "v1", "Namespace", "namespaces", "ns", NULL, "finalize", NULL, NULL,

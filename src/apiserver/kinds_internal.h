@@ -26,6 +26,7 @@ struct builtin_kind {
     const char *subresources;
     const char *storage_group, *storage_version; // NULL: its own
     unsigned flags;
+    const char *deprecation; // what clients are warned of, or NULL
 };
 extern const struct builtin_kind builtin_kinds[];
 extern const size_t builtin_kind_count;
