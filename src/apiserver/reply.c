@@ -79,7 +79,8 @@ struct str api_metadata_text(struct str object) {
     // apiVersion and kind are names without escapes, so the first mark is the real one when it comes this early.
     struct str head = str_first(object, 512);
     size_t at = str_find(head, mark);
-    if (!str_starts(object, API_VERSION_START) || at == STR_NPOS) {
+    bool known = str_starts(object, API_VERSION_START) || str_starts(object, STR("{\"kind\":"));
+    if (!known || at == STR_NPOS) { // a bookmark begins with its kind
         return (struct str){NULL, 0};
     }
     struct str rest = str_skip(object, at + mark.n - 1);
