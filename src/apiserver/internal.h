@@ -37,6 +37,7 @@ struct
     struct str
         storage_group; // where its objects are kept; differs from `group` for events.k8s.io only
     struct str storage_version;     // all versions of a kind are stored as this one
+    struct str deprecation;            // what clients of a deprecated version are warned of
     const struct str *subresources; // besides status and scale, e.g. "eviction"
     size_t subresource_count;
     struct str scale_spec_path, scale_status_path, scale_selector_path; // ".spec.replicas", ...
