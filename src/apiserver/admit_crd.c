@@ -202,6 +202,60 @@ static void check_versions(struct admit *a, const struct doc_value *spec) {
     }
 }
 
+// Messages name the fields as the internal form of Kubernetes has them.
+static void check_conversion(struct admit *a, const struct doc_value *conversion) {
+    static const char not_set[] = "should not be set when strategy is not set to Webhook";
+    const struct doc_value *hook = doc_get(conversion, "webhook");
+    const struct doc_value *client = doc_get(hook, "clientConfig");
+    const struct doc_value *versions = doc_get(hook, "conversionReviewVersions");
+    struct str url = doc_get_str(client, "url");
+    if (!str_eq(doc_get_str(conversion, "strategy"), STR("Webhook"))) {
+        if (client) {
+            admit_problem_forbidden(a, STR("spec.conversion.webhookClientConfig"), not_set);
+        }
+        if (doc_len(versions)) {
+            admit_problem_forbidden(a, STR("spec.conversion.conversionReviewVersions"), not_set);
+        }
+        return;
+    }
+    if (!client) {
+        admit_problem_required(a, STR("spec.conversion.webhookClientConfig"),
+                               "required when strategy is set to Webhook");
+    } else if (!url.n == !doc_get(client, "service")) {
+        admit_problem_required(a, STR("spec.conversion.webhookClientConfig"),
+                               "exactly one of url or service is required");
+    } else if (url.n && !str_starts(url, STR("https://"))) {
+        struct str scheme = str_first(url, str_find(url, STR("://")));
+        struct doc_value value = doc_make_str(scheme);
+        admit_problem_invalid(a, STR("spec.conversion.webhookClientConfig.url"), &value,
+                              "'https' is the only allowed URL scheme; desired format: "
+                              "https://host[/path]");
+    }
+    if (doc_len(versions) == 0) {
+        admit_problem_required(a, STR("spec.conversion.conversionReviewVersions"), "");
+        return;
+    }
+    for (DOC_EACH_ITEM(versions, version)) {
+        if (str_eq(doc_str(version), STR("v1")) || str_eq(doc_str(version), STR("v1beta1"))) {
+            return;
+        }
+    }
+    admit_problem_invalid(a, STR("spec.conversion.conversionReviewVersions"), versions,
+                          "must include at least one of v1, v1beta1");
+}
+
+static void check_approval(struct admit *a, const struct doc_value *object, struct str group) {
+    const struct doc_value *note =
+        doc_get(object, "metadata", "annotations", "api-approved.kubernetes.io");
+    if (!a->old && !note &&
+        (str_ends(group, STR(".k8s.io")) || str_ends(group, STR(".kubernetes.io")))) {
+        admit_problem_required(a, STR("metadata.annotations[api-approved.kubernetes.io]"),
+                               "protected groups must have approval annotation "
+                               "\"api-approved.kubernetes.io\", see "
+                               "https://github.com/kubernetes/enhancements/pull/1111");
+    }
+}
+
 void admit_crd_check(struct admit *a, const struct doc_value *object) {
     const struct doc_value *spec = doc_get(object, "spec"), *group = doc_get(spec, "group");
     struct str name = doc_get_str(object, "metadata", "name"), text = doc_str(group);
@@ -232,11 +286,8 @@ void admit_crd_check(struct admit *a, const struct doc_value *object) {
             "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
             "spec.versions[*].schema instead");
     }
-    if (str_eq(doc_get_str(spec, "conversion", "strategy"), STR("Webhook")) &&
-        doc_len(doc_get(spec, "versions")) > 1) {
-        admit_warn(a, STR("spec.conversion.strategy: conversion webhooks are not called here; "
-                          "versions differ in their apiVersion only"));
-    }
+    check_conversion(a, doc_get(spec, "conversion"));
+    check_approval(a, object, text);
 }
 
 void admit_crd_update(struct admit *a, const struct doc_value *object,

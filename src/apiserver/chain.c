@@ -189,12 +189,37 @@ static bool look(struct chain_write *write) {
     return !has_hooks(&chain->validating, false, write->kind) || hooks_validate(write);
 }
 
+// What is written in CEL is refused rather than stored and not obeyed.
+static bool understood(const struct chain_write *write) {
+    struct api_op *op = write->op;
+    const struct api_kind *kind = write->kind;
+    if (!str_eq(kind->group, STR("admissionregistration.k8s.io")) || write->subresource.n) {
+        return true;
+    }
+    if (str_eq(kind->kind, STR("ValidatingAdmissionPolicy")) ||
+        str_eq(kind->kind, STR("MutatingAdmissionPolicy"))) {
+        return api_invalid(op, write->name, "FieldValueForbidden", STR("spec"),
+                           STR("Forbidden: this server does not evaluate admission policies: use "
+                               "an admission webhook"));
+    }
+    const struct doc_value *hooks = doc_get(write->object, "webhooks");
+    for (size_t i = 0; i < doc_len(hooks); i++) {
+        if (doc_len(doc_get(doc_at(hooks, i), "matchConditions"))) {
+            return api_invalid(op, write->name, "FieldValueForbidden",
+                               arena_printf(op->arena, "webhooks[%zu].matchConditions", i),
+                               STR("Forbidden: this server does not evaluate match conditions: "
+                                   "use rules, namespaceSelector and objectSelector"));
+        }
+    }
+    return true;
+}
+
 bool api_chain_admit(struct api_op *op, enum api_operation operation, const struct doc_value *old,
                      struct doc_value *object) {
     struct chain_write write = chain_write_of(op, operation, old, object);
     struct doc_value scale, before;
     op->charges = NULL;
-    if (object && (!fill(&write) || !chain_limits(&write))) {
+    if (object && (!understood(&write) || !fill(&write) || !chain_limits(&write))) {
         return false;
     }
     if (object && is_scale(op)) {

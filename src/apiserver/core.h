@@ -340,11 +340,34 @@ static inline void auto_api_object_fini(struct api_object *object) {
 // Replies with one object in the form that the request asks for.
 bool api_reply_object(struct api_op *op, int status, struct blob *stored);
 bool api_reply_value(struct api_op *op, int status, const struct doc_value *value);
-// The stored text in the served version `kind`; a new reference.
+// The stored text in the served version `kind`; a new reference. Webhooks are asked before (api_convert_texts): without
+// their answer only the name of the version changes.
+struct blob *api_op_serve(const struct api_op *op, struct blob *stored);
 struct blob *api_serve_text(const struct apiserver *server, const struct api_kind *kind,
                             struct blob *stored);
 // The metadata of a Table that shows one object: its version.
 struct doc_value api_table_metadata(struct arena *arena, const struct doc_value *object);
+// convert_webhook.c: custom kinds whose versions a webhook converts. A text is converted when the operation has its
+// answer; until then it is parked.
+bool api_convert_needed(const struct api_kind *to, struct str text);
+bool api_convert_texts(struct api_op *op, const struct api_kind *to, struct blob *const *texts,
+                       size_t count);
+// The result for one of them: a new reference. NULL: it was not asked for.
+struct blob *api_converted(const struct api_op *op, const struct api_kind *to, struct blob *text);
+// Lets the reply show `served`, an object of the request's version, for what was stored of it; or what was known of
+// `before`, with its new metadata.
+void api_convert_remember(struct api_op *op, struct blob *stored, const struct doc_value *served);
+void api_convert_follow(struct api_op *op, struct blob *before, struct blob *after);
+// For a watch: one question without an operation. `done` runs once in a later turn, with `texts` replaced, or with an
+// error; never after api_convert_drop.
+struct api_convert_job;
+struct api_convert_job *api_convert_start(struct apiserver *server, const struct api_kind *to,
+                                          struct blob *const *texts, size_t count,
+                                          void (*done)(void *ctx, struct blob **texts,
+                                                       size_t count,
+                                                       const struct api_error *error),
+                                          void *ctx);
+void api_convert_drop(struct api_convert_job *job); // NULL is fine
 // Only apiVersion, kind (as PartialObjectMetadata) and metadata; a new reference.
 struct blob *api_partial_text(struct arena *arena, struct blob *stored);
 // The text of "metadata" within a stored object, without parsing the rest; empty when it is not where it should be.
@@ -365,7 +388,7 @@ struct blob *api_store_put(struct api_op *op, struct api_entry *entry, struct st
 struct blob *api_store_remove(struct api_op *op, struct api_entry *entry, struct doc_value object);
 bool api_body_identity(struct api_op *op, struct str name, struct doc_value *object);
 // The object as the request's version shows it.
-struct doc_value api_served_form(struct api_op *op, const struct doc_value *stored);
+struct doc_value api_served_form(struct api_op *op, const struct api_object *stored);
 // A deletion was asked for and nothing holds the object any more.
 bool api_is_finished(const struct api_kind *kind, const struct doc_value *object);
 bool api_delete_object(struct api_op *op, struct api_object *old, bool *removed,

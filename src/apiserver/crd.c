@@ -93,12 +93,10 @@ static bool kind_taken(const struct api_kinds *kinds, struct str self, struct st
 }
 
 static void conflict(struct crd_entry *entry, const char *reason, struct str name) {
-    struct str message = arena_printf(entry->arena, "\"%.*s\" is already in use", STR_ARG(name));
+    // Of several the last one is told.
     entry->conflict_reason = str_from(reason);
-    entry->conflict_message = entry->conflict_message.n
-                                  ? arena_printf(entry->arena, "%.*s, %.*s",
-                                                 STR_ARG(entry->conflict_message), STR_ARG(message))
-                                  : message;
+    entry->conflict_message =
+        arena_printf(entry->arena, "\"%.*s\" is already in use", STR_ARG(name));
 }
 
 // Each name that is free is accepted; each that is not keeps what an earlier status says was accepted.
@@ -189,6 +187,36 @@ static void read_selectable(struct arena *arena, const struct doc_value *version
     kind->selectable = paths;
 }
 
+// The newest served version that is not deprecated is recommended when it is newer.
+static void read_deprecation(struct crd_entry *entry, const struct doc_value *spec,
+                             const struct doc_value *version, struct api_kind *kind) {
+    struct str best = {NULL, 0};
+    if (!doc_bool(doc_get(version, "deprecated"), false)) {
+        return;
+    }
+    kind->deprecation = doc_get_str(version, "deprecationWarning");
+    if (kind->deprecation.n) {
+        return;
+    }
+    for (DOC_EACH_ITEM(doc_get(spec, "versions"), other)) {
+        struct str name = doc_get_str(other, "name");
+        if (doc_bool(doc_get(other, "served"), false) &&
+            !doc_bool(doc_get(other, "deprecated"), false) &&
+            api_version_order(name, kind->version) < 0 &&
+            (!best.n || api_version_order(name, best) < 0)) {
+            best = name;
+        }
+    }
+    kind->deprecation =
+        arena_printf(entry->arena, "%.*s/%.*s %.*s is deprecated", STR_ARG(kind->group),
+                     STR_ARG(kind->version), STR_ARG(kind->kind));
+    if (best.n) {
+        kind->deprecation =
+            arena_printf(entry->arena, "%.*s; use %.*s/%.*s %.*s", STR_ARG(kind->deprecation),
+                         STR_ARG(kind->group), STR_ARG(best), STR_ARG(kind->kind));
+    }
+}
+
 static void read_version(struct crd_entry *entry, const struct doc_value *spec,
                          const struct doc_value *version, struct str storage,
                          struct api_kind *kind) {
@@ -216,6 +244,10 @@ static void read_version(struct crd_entry *entry, const struct doc_value *spec,
         .scale_status_path = doc_get_str(scale, "statusReplicasPath"),
         .scale_selector_path = doc_get_str(scale, "labelSelectorPath"),
     };
+    if (str_eq(doc_get_str(spec, "conversion", "strategy"), STR("Webhook"))) {
+        kind->converter = doc_get(spec, "conversion", "webhook");
+    }
+    read_deprecation(entry, spec, version, kind);
     read_columns(entry->arena, version, kind);
     read_selectable(entry->arena, version, kind);
     const struct doc_value *schema = doc_get(version, "schema", "openAPIV3Schema");
@@ -356,6 +388,29 @@ static void remove_condition(struct doc_array *conditions, const char *type) {
     conditions->len = kept;
 }
 
+// Groups of the Kubernetes community need a link to the review that approved them.
+static void set_approval(struct arena *arena, struct doc_array *conditions,
+                         const struct doc_value *crd, int64_t now_ns) {
+    static const char type[] = "KubernetesAPIApprovalPolicyConformant";
+    struct str group = doc_get_str(crd, "spec", "group");
+    struct str note = doc_get_str(crd, "metadata", "annotations", "api-approved.kubernetes.io");
+    if (!str_ends(group, STR(".k8s.io")) && !str_ends(group, STR(".kubernetes.io"))) {
+        remove_condition(conditions, type);
+    } else if (!note.n) {
+        set_condition(arena, conditions, type, false, STR("MissingAnnotation"),
+                      STR("protected groups must have approval annotation "
+                          "\"api-approved.kubernetes.io\", see "
+                          "https://github.com/kubernetes/enhancements/pull/1111"),
+                      now_ns);
+    } else if (str_starts(note, STR("unapproved"))) {
+        set_condition(arena, conditions, type, false, STR("UnapprovedAnnotation"),
+                      arena_printf(arena, "not approved: \"%.*s\"", STR_ARG(note)), now_ns);
+    } else {
+        set_condition(arena, conditions, type, true, STR("ApprovedAnnotation"),
+                      arena_printf(arena, "approved in %.*s", STR_ARG(note)), now_ns);
+    }
+}
+
 static void set_names(struct doc_object *out, const char *key, const struct str *names,
                       size_t count) {
     if (count == 0) {
@@ -413,6 +468,7 @@ bool api_crd_status(struct arena *arena, const struct api_kinds *kinds, const st
     for (DOC_EACH_ITEM(doc_get(crd, "status", "conditions"), item)) {
         doc_array_add(&conditions, *item);
     }
+    set_approval(arena, &conditions, crd, now_ns);
     bool clash = entry->conflict_reason.n > 0;
     set_condition(arena, &conditions, "NamesAccepted", !clash,
                   clash ? arena_dup(arena, entry->conflict_reason) : STR("NoConflicts"),

@@ -294,7 +294,7 @@ static bool passes_chain(struct api_op *op, struct api_object *old) {
     if (!api_chain_watches_deletes(op)) {
         return true;
     }
-    struct doc_value served = api_served_form(op, &old->value);
+    struct doc_value served = api_served_form(op, old);
     return may_go(op, &old->value) && check_preconditions(op, &old->value) &&
            api_chain_admit(op, API_UPDATE, &served, NULL);
 }
@@ -309,6 +309,7 @@ bool api_verb_delete(struct api_op *op) {
     if (!passes_chain(op, &old) || !api_delete_object(op, &old, &removed, &after)) {
         return false;
     }
+    api_convert_follow(op, old.blob, after);
     bool ok = removed && !is_core(op->kind, STR("pods")) ? reply_success(op, &old.value)
                                                          : api_reply_object(op, 200, after);
     blob_unref(after);
@@ -330,8 +331,12 @@ static bool delete_selected(struct api_op *op, struct api_entry *entry,
     }
     AUTO_OBJECT struct api_object old = {0};
     bool removed;
-    return api_object_load(op, api_entry_ns(entry), api_entry_name(entry), &old) &&
-           api_delete_object(op, &old, &removed, after);
+    bool ok = api_object_load(op, api_entry_ns(entry), api_entry_name(entry), &old) &&
+              api_delete_object(op, &old, &removed, after);
+    if (ok) {
+        api_convert_follow(op, old.blob, *after);
+    }
+    return ok;
 }
 
 // Webhooks are asked about all objects before the first goes: a parked request has changed nothing.
@@ -394,7 +399,8 @@ bool api_verb_delete_collection(struct api_op *op) {
     }
     struct str prefix = op->request.ns.n ? arena_concat(op->arena, op->request.ns, STR("/"))
                                          : (struct str){NULL, 0};
-    if (api_chain_watches_deletes(op) && !collection_passes_chain(op, &selection, prefix)) {
+    if ((op->kind->converter || api_chain_watches_deletes(op)) &&
+        !collection_passes_chain(op, &selection, prefix)) {
         return false;
     }
     op->status = 200;
@@ -419,7 +425,7 @@ bool api_verb_delete_collection(struct api_op *op) {
                 api_op_add_text(op, STR(","));
             }
             last = arena_dup(op->arena, api_entry_key(entry));
-            api_op_add(op, api_serve_text(op->server, op->kind, after));
+            api_op_add(op, api_op_serve(op, after));
             blob_unref(after);
         }
     }

@@ -37,6 +37,7 @@ struct
     struct str
         storage_group; // where its objects are kept; differs from `group` for events.k8s.io only
     struct str storage_version;     // all versions of a kind are stored as this one
+    const struct doc_value *converter; // spec.conversion.webhook of a custom kind, or NULL
     struct str deprecation;            // what clients of a deprecated version are warned of
     const struct str *subresources; // besides status and scale, e.g. "eviction"
     size_t subresource_count;
@@ -105,13 +106,13 @@ struct api_admission {
     const struct api_kind *kind;
     const struct doc_value *old; // NULL on create
     struct str field_validation; // "Strict", "Warn", "Ignore"
-    bool defaults_only;          // the checks come later, after others changed the object
-    // Warnings for the Warning header, added by admission (arena).
     // What the body has twice: paths, or complete lines where it was YAML.
     const struct str *duplicates;
     size_t duplicate_count;
     bool yaml;
     bool has_empty; // found by the decoder: an empty list or map that is not written again
+    bool defaults_only;          // the checks come later, after others changed the object
+    // Warnings for the Warning header, added by admission (arena).
     struct str *warnings;
     size_t warning_count;
 };

@@ -155,6 +155,9 @@ static bool execute(struct api_op *op) {
     if ((op->authorize && !api_authz_check(op)) || !resolve(op)) {
         return false;
     }
+    if (op->kind->deprecation.n && op->authorize) {
+        api_op_warn(op, arena_dup(op->arena, op->kind->deprecation));
+    }
     if (op->request.subresource.n) {
         bool handled = false;
         bool ok = api_subresource(op, &handled);

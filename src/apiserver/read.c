@@ -59,7 +59,7 @@ bool api_verb_get(struct api_op *op) {
         return err.code ? read_failed(op, &err)
                         : api_error_not_found(&op->error, op->arena, op->kind, op->request.name);
     }
-    bool ok = api_reply_object(op, 200, blob);
+    bool ok = api_convert_texts(op, op->kind, &blob, 1) && api_reply_object(op, 200, blob);
     blob_unref(blob);
     return ok;
 }
@@ -351,7 +351,12 @@ static bool list_as_table(struct listing *list) {
     for (size_t i = 0; i < list->objects.len; i++) {
         struct doc_value *value = ARENA_NEW(op->arena, struct doc_value);
         struct err err = {0};
-        if (!doc_parse_json(blob_str(list->objects.items[i]), op->arena, value, &err)) {
+        struct blob *served = api_op_serve(op, list->objects.items[i]);
+        bool parsed = served == list->objects.items[i]
+                          ? doc_parse_json(blob_str(served), op->arena, value, &err)
+                          : doc_parse_json_copy(blob_str(served), op->arena, value, &err);
+        blob_unref(served);
+        if (!parsed) {
             return read_failed(op, &err);
         }
         objects[i] = value;
@@ -388,7 +393,7 @@ static bool list_as_objects(struct listing *list) {
             api_op_add(op, blob_ref(comma));
         }
         api_op_add(op, partial ? api_partial_text(op->arena, list->objects.items[i])
-                               : api_serve_text(op->server, op->kind, list->objects.items[i]));
+                               : api_op_serve(op, list->objects.items[i]));
     }
     blob_unref(comma);
     api_op_add_text(op, STR("]}\n"));
@@ -410,6 +415,8 @@ bool api_verb_list(struct api_op *op) {
     }
     list.start = list.prefix;
     bool ok = read_revision(&list) && collect(&list) &&
+              (request->output == API_OUTPUT_PARTIAL ||
+               api_convert_texts(op, op->kind, list.objects.items, list.objects.len)) &&
               (request->output == API_OUTPUT_TABLE ? list_as_table(&list) : list_as_objects(&list));
     for (size_t i = 0; i < list.objects.len; i++) {
         blob_unref(list.objects.items[i]);

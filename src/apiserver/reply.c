@@ -34,13 +34,24 @@ static struct blob *with_version(const struct api_kind *kind, struct blob *store
     return out;
 }
 
+static bool has_version(const struct api_kind *kind, struct str text) {
+    struct str rest = str_skip(text, API_VERSION_START.n + kind->group.n + 1);
+    return str_starts(text, API_VERSION_START) && str_starts(rest, kind->version) &&
+           str_starts(str_skip(rest, kind->version.n), STR("\""));
+}
+
+struct blob *api_op_serve(const struct api_op *op, struct blob *stored) {
+    struct blob *converted = op->kind->converter ? api_converted(op, op->kind, stored) : NULL;
+    return converted ? converted : api_serve_text(op->server, op->kind, stored);
+}
+
 struct blob *api_serve_text(const struct apiserver *server, const struct api_kind *kind,
                             struct blob *stored) {
+    if (kind->custom) { // an object may have been stored when another version was the one to store
+        return has_version(kind, blob_str(stored)) ? blob_ref(stored) : with_version(kind, stored);
+    }
     if (str_eq(kind->version, kind->storage_version) && str_eq(kind->group, kind->storage_group)) {
         return blob_ref(stored);
-    }
-    if (kind->custom) {
-        return with_version(kind, stored);
     }
     AUTO(arena_destroy) struct arena *arena = arena_create();
     struct doc_value value;
@@ -127,7 +138,7 @@ bool api_reply_value(struct api_op *op, int status, const struct doc_value *valu
 
 bool api_reply_object(struct api_op *op, int status, struct blob *stored) {
     if (op->request.output == API_OUTPUT_TABLE) {
-        struct blob *served = api_serve_text(op->server, op->kind, stored);
+        struct blob *served = api_op_serve(op, stored);
         struct doc_value value;
         struct err err = {0};
         bool parsed = doc_parse_json_copy(blob_str(served), op->arena, &value, &err);
@@ -139,8 +150,7 @@ bool api_reply_object(struct api_op *op, int status, struct blob *stored) {
         return reply_table(op, status, &value);
     }
     op->status = status;
-    api_op_add(op, op->request.output == API_OUTPUT_PARTIAL
-                       ? api_partial_text(op->arena, stored)
-                       : api_serve_text(op->server, op->kind, stored));
+    api_op_add(op, op->request.output == API_OUTPUT_PARTIAL ? api_partial_text(op->arena, stored)
+                                                            : api_op_serve(op, stored));
     return true;
 }

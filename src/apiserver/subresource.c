@@ -47,7 +47,7 @@ static bool serve_scale(struct api_op *op) {
         !api_object_load(op, op->request.ns, op->request.name, &old)) {
         return false;
     }
-    struct doc_value object = api_served_form(op, &old.value);
+    struct doc_value object = api_served_form(op, &old);
     struct doc_value scale = api_scale_of(op->arena, op->kind, &object);
     op->request.output = API_OUTPUT_OBJECT;
     if (verb == API_VERB_GET) {

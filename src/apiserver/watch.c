@@ -8,6 +8,13 @@
 
 #define BOOKMARK_EVERY (60 * NS_PER_SECOND)
 
+struct waiting_event { // for its conversion, or for the one before it
+    struct waiting_event *next;
+    enum kube_event type;
+    bool needed; // it is not yet in the version of the watch
+    struct blob *object;
+};
+
 struct api_watcher {
     struct api_watcher *next;     // of the collection
     struct api_watcher *next_due; // to start, or dead
@@ -24,12 +31,25 @@ struct api_watcher {
     bool initial_mark, bookmarks, live, dead;
     int64_t deadline, bookmark_at; // loop_now; 0: none
     int64_t told;                  // revision of the newest bookmark
+    // A webhook converts its objects: events wait in order, and all that wait are converted at once.
+    struct waiting_event *waiting_first, *waiting_last;
+    size_t waiting_bytes, asked;
+    struct api_convert_job *job;
+    bool collecting; // the first events: one question for all of them
+    bool converts;   // it shows whole objects
 };
 
 static void start_due(struct apiserver *server);
 static void arm_timer(struct apiserver *server);
 
 static void watcher_free(struct api_watcher *watcher) {
+    api_convert_drop(watcher->job);
+    while (watcher->waiting_first) {
+        struct waiting_event *event = watcher->waiting_first;
+        watcher->waiting_first = event->next;
+        blob_unref(event->object);
+        free(event);
+    }
     arena_destroy(watcher->arena);
 }
 
@@ -126,6 +146,7 @@ uint64_t api_watch_start(struct apiserver *server, struct arena *arena,
     watcher->gvr.version = arena_dup(own, request->gvr.version);
     watcher->gvr.resource = arena_dup(own, request->gvr.resource);
     watcher->ns = arena_dup(own, request->ns);
+    watcher->converts = request->output != API_OUTPUT_PARTIAL;
     watcher->initial_mark = request->send_initial_events && request->allow_bookmarks;
     watcher->bookmarks = request->allow_bookmarks;
     watcher->collection = api_collection_get(server, kind->storage_group, kind->plural);
@@ -163,8 +184,82 @@ uint64_t api_watch_start(struct apiserver *server, struct arena *arena,
     return watcher->id;
 }
 
+// ---- Events that a webhook converts ----
+static void ask_for_waiting(struct api_watcher *watcher, const struct api_kind *kind);
+
+static void answered(void *ctx, struct blob **texts, size_t count, const struct api_error *error) {
+    struct api_watcher *watcher = ctx;
+    struct apiserver *server = watcher->server;
+    watcher->job = NULL;
+    server->dispatching++;
+    size_t next = 0;
+    for (size_t i = 0; i < watcher->asked && !error && !watcher->dead; i++) {
+        struct waiting_event *event = watcher->waiting_first;
+        watcher->waiting_first = event->next;
+        watcher->waiting_bytes -= event->object->len;
+        struct blob *object = event->needed && next < count ? texts[next++] : event->object;
+        watcher->sink.on_event(watcher->sink.ctx, event->type, object, NULL);
+        blob_unref(event->object);
+        free(event);
+    }
+    if (!watcher->waiting_first) {
+        watcher->waiting_last = NULL;
+    }
+    const struct api_kind *kind = api_kind_find(server, &watcher->gvr);
+    if (!watcher->dead && error) {
+        end(watcher, error);
+    } else if (!watcher->dead && watcher->waiting_first && kind) {
+        ask_for_waiting(watcher, kind);
+    }
+    server->dispatching--;
+    sweep(server);
+}
+
+static void ask_for_waiting(struct api_watcher *watcher, const struct api_kind *kind) {
+    VEC(struct blob *) texts = {0};
+    watcher->asked = 0;
+    for (struct waiting_event *e = watcher->waiting_first; e; e = e->next) {
+        watcher->asked++;
+        if (e->needed) {
+            VEC_PUSH(&texts, e->object);
+        }
+    }
+    watcher->job =
+        api_convert_start(watcher->server, kind, texts.items, texts.len, answered, watcher);
+    VEC_FREE(&texts);
+}
+
+// False: the event can be handed out now.
+static bool wait_for_conversion(struct api_watcher *watcher, const struct api_kind *kind,
+                                enum kube_event type, struct blob *object) {
+    bool needed = type != KUBE_BOOKMARK && api_convert_needed(kind, blob_str(object));
+    if (!watcher->waiting_first && !needed) {
+        return false;
+    }
+    if (watcher->waiting_bytes + object->len > APISERVER_BACKLOG_BYTES) {
+        end(watcher, NULL);
+        return true;
+    }
+    struct waiting_event *event = NEW(struct waiting_event);
+    *event = (struct waiting_event){.type = type, .needed = needed, .object = blob_ref(object)};
+    if (watcher->waiting_last) {
+        watcher->waiting_last->next = event;
+    } else {
+        watcher->waiting_first = event;
+    }
+    watcher->waiting_last = event;
+    watcher->waiting_bytes += object->len;
+    if (!watcher->job && !watcher->collecting) {
+        ask_for_waiting(watcher, kind);
+    }
+    return true;
+}
+
 static void send(struct api_watcher *watcher, const struct api_kind *kind, enum kube_event type,
                  struct blob *object, struct api_event *event) {
+    if (kind->converter && watcher->converts && wait_for_conversion(watcher, kind, type, object)) {
+        return;
+    }
     struct blob *served = api_serve_text(watcher->server, kind, object);
     watcher->sink.on_event(watcher->sink.ctx, type, served, served == object ? event : NULL);
     blob_unref(served);
@@ -182,7 +277,9 @@ static void send_bookmark(struct api_watcher *watcher, const struct api_kind *ki
     struct blob *blob = blob_create(text);
     arena_destroy(arena);
     watcher->told = watcher->server->durable;
-    watcher->sink.on_event(watcher->sink.ctx, KUBE_BOOKMARK, blob, NULL);
+    if (!watcher->converts || !wait_for_conversion(watcher, kind, KUBE_BOOKMARK, blob)) {
+        watcher->sink.on_event(watcher->sink.ctx, KUBE_BOOKMARK, blob, NULL);
+    }
     blob_unref(blob);
 }
 
@@ -309,13 +406,17 @@ static void start(struct api_watcher *watcher) {
     }
     watcher->told = server->durable;
     watcher->bookmark_at = watcher->bookmarks ? loop_now(server->loop) + BOOKMARK_EVERY : 0;
+    watcher->collecting = true;
     if (watcher->from < 0) {
         send_state(watcher, kind);
-        return;
     }
     for (size_t i = api_history_after(&server->history, watcher->from);
-         i < server->history.len && !watcher->dead; i++) {
+         watcher->from >= 0 && i < server->history.len && !watcher->dead; i++) {
         deliver(watcher, api_history_at(&server->history, i));
+    }
+    watcher->collecting = false;
+    if (!watcher->dead && watcher->waiting_first && !watcher->job) {
+        ask_for_waiting(watcher, kind);
     }
 }
 

@@ -118,6 +118,10 @@ bool api_object_load(struct api_op *op, struct str ns, struct str name, struct a
         return api_error_set(&op->error, op->arena, 500, "InternalError",
                              "Internal error occurred: reading the store: %s", err.message);
     }
+    if (!api_convert_texts(op, op->kind, &blob, 1)) {
+        blob_unref(blob);
+        return false;
+    }
     *out = (struct api_object){.entry = entry, .blob = blob, .value = value};
     return true;
 }
@@ -131,13 +135,58 @@ static const struct api_kind *storage_of(struct api_op *op) {
     return api_kinds_storage(op->server->kinds, op->kind);
 }
 
-struct doc_value api_served_form(struct api_op *op, const struct doc_value *stored) {
-    return storage_of(op) == op->kind ? *stored : api_kind_convert(op->arena, op->kind, stored);
+struct doc_value api_served_form(struct api_op *op, const struct api_object *stored) {
+    struct blob *converted = op->kind->converter ? api_converted(op, op->kind, stored->blob) : NULL;
+    struct doc_value value;
+    bool parsed = converted && doc_parse_json_copy(blob_str(converted), op->arena, &value, NULL);
+    blob_unref(converted);
+    if (parsed) {
+        return value;
+    }
+    return storage_of(op) == op->kind && !op->kind->custom
+               ? stored->value
+               : api_kind_convert(op->arena, op->kind, &stored->value);
 }
 
-static struct doc_value stored_form(struct api_op *op, const struct doc_value *object) {
+static struct blob *print_object(struct api_op *op, const struct doc_value *object);
+
+// Fields have no owner in the question: their times are not those of the next execution.
+static bool convert_stored(struct api_op *op, const struct api_kind *storage,
+                           const struct doc_value *object, struct doc_value *out) {
+    struct doc_value plain = doc_without(op->arena, object, "metadata", "managedFields");
+    struct blob *text = print_object(op, &plain);
+    if (!text) {
+        return false;
+    }
+    bool ok = api_convert_texts(op, storage, &text, 1);
+    struct blob *converted = ok ? api_converted(op, storage, text) : NULL;
+    blob_unref(text);
+    struct err err = {0};
+    ok = ok && (!converted || doc_parse_json_copy(blob_str(converted), op->arena, out, &err) ||
+                api_error_set(&op->error, op->arena, 500, "InternalError", "%s", err.message));
+    if (ok && !converted) { // it is in that version
+        *out = plain;
+    }
+    blob_unref(converted);
+    const struct doc_value *owners = doc_get(object, "metadata", "managedFields");
+    if (ok && storage->schema) {
+        struct str *pruned = NULL;
+        size_t count = 0;
+        *out = schema_struct_prune(storage->schema, op->arena, out, &pruned, &count);
+    }
+    if (ok && owners) {
+        *out = doc_with(op->arena, out, *owners, "metadata", "managedFields");
+    }
+    return ok;
+}
+
+static bool stored_form(struct api_op *op, const struct doc_value *object, struct doc_value *out) {
     const struct api_kind *storage = storage_of(op);
-    return storage == op->kind ? *object : api_kind_convert(op->arena, storage, object);
+    if (storage != op->kind && op->kind->converter) {
+        return convert_stored(op, storage, object, out);
+    }
+    *out = storage == op->kind ? *object : api_kind_convert(op->arena, storage, object);
+    return true;
 }
 
 // ---- Storing ----
@@ -342,9 +391,14 @@ bool api_store_create(struct api_op *op, struct doc_value object) {
         return false;
     }
     struct str key = arena_printf(op->arena, "%.*s/%.*s", STR_ARG(op->request.ns), STR_ARG(name));
-    struct blob *stored = api_store_put(op, entry, key, stored_form(op, &object));
+    struct doc_value form;
+    if (!stored_form(op, &object, &form)) {
+        return false;
+    }
+    struct blob *stored = api_store_put(op, entry, key, form);
     if (stored) {
         api_chain_charge(op);
+        api_convert_remember(op, stored, &object);
     }
     bool ok = stored && api_reply_object(op, 201, stored);
     blob_unref(stored);
@@ -358,8 +412,7 @@ bool api_verb_create(struct api_op *op) {
     }
     if (op->kind->no_store) {
         struct doc_value out;
-        return api_virtual_create(op, &object, &out) &&
-               api_reply_value(op, 201, &out);
+        return api_virtual_create(op, &object, &out) && api_reply_value(op, 201, &out);
     }
     return api_store_create(op, object);
 }
@@ -467,7 +520,7 @@ bool api_is_finished(const struct api_kind *kind, const struct doc_value *object
 
 bool api_store_update(struct api_op *op, struct api_object *old, struct doc_value object,
                       enum api_operation operation) {
-    struct doc_value before = api_served_form(op, &old->value);
+    struct doc_value before = api_served_form(op, old);
     if (!check_preconditions(op, &before, &object) ||
         !api_meta_keep(op, &before, operation, &object)) {
         return false;
@@ -478,9 +531,15 @@ bool api_store_update(struct api_op *op, struct api_object *old, struct doc_valu
         return false;
     }
     object = grow_generation(op, &before, object, operation);
-    struct doc_value stored = stored_form(op, &object);
+    struct doc_value stored;
+    if (!stored_form(op, &object, &stored)) {
+        return false;
+    }
     if (api_is_finished(op->kind, &stored)) {
         struct blob *last = api_store_remove(op, old->entry, stored);
+        if (last) {
+            api_convert_remember(op, last, &object);
+        }
         bool ok = last && api_reply_object(op, 200, last);
         blob_unref(last);
         return ok;
@@ -491,6 +550,7 @@ bool api_store_update(struct api_op *op, struct api_object *old, struct doc_valu
     struct blob *blob = api_store_put(op, old->entry, (struct str){NULL, 0}, stored);
     if (blob) {
         api_chain_charge(op);
+        api_convert_remember(op, blob, &object);
     }
     bool ok = blob && api_reply_object(op, 200, blob);
     blob_unref(blob);
