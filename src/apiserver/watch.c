@@ -378,8 +378,9 @@ static bool too_old(struct api_watcher *watcher) {
         arena_destroy(arena);
         return true;
     }
-    // A revision of the future is waited for.
-    if (watcher->from < 0 || watcher->from >= server->history.compacted) {
+    // One of the future too: nobody is told what is not durable, so the store was replaced by an older one.
+    if (watcher->from < 0 ||
+        (watcher->from >= server->history.compacted && watcher->from <= server->durable)) {
         return false;
     }
     struct arena *arena = arena_create();

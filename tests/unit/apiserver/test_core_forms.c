@@ -35,7 +35,7 @@ static void paths(void **state) {
         {"GET", "/api/v1/a%2fb", "", "400"},
         {"GET", "/api/v1/../pods", "", "400"},
         {"GET", "/api/v1/pods", "limit=x", "400"},
-        {"GET", "/api/v1/pods", "watch=perhaps", "400"},
+        {"GET", "/api/v1/pods", "watch=perhaps", "watch /v1/pods - - -"},
         {"POST", "/api/v1/pods", "dryRun=Some", "422"},
         {"POST", "/api/v1/pods", "fieldValidation=Maybe", "400"},
         {"DELETE", "/api/v1/pods/p", "propagationPolicy=None", "400"},

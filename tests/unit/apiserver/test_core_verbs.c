@@ -80,7 +80,7 @@ static void refusals(void **state) {
          "Invalid"},
         {"things", "default", "{\"metadata\":{\"name\":\"a\"}}", 404, "NotFound"},
         {"apps/v9/deployments", "default", "{\"metadata\":{\"name\":\"a\"}}", 404, "NotFound"},
-        {"configmaps", "", "{\"metadata\":{\"name\":\"a\"}}", 404, "NotFound"},
+        {"configmaps", "", "{\"metadata\":{\"name\":\"a\"}}", 405, "MethodNotAllowed"},
         {"namespaces", "", "{\"metadata\":{\"name\":\"a.b\"}}", 422, "Invalid"},
     };
     struct rig *rig = rig_create();
