@@ -86,7 +86,9 @@ static void serve_webhook(struct api *api, struct http_exchange *exchange) {
         return;
     }
     if (!api->options.app) {
-        reply(exchange, 503, "not ready\n");
+        if (!api->options.forward || !api->options.forward(api->options.ctx, exchange)) {
+            reply(exchange, 503, "not ready\n");
+        }
         return;
     }
     struct str event = http_exchange_header(exchange, STR("X-GitHub-Event"));

@@ -16,6 +16,8 @@ struct api_options {
     bool (*is_ready)(void *ctx);
     // Another process leads, and this one waits to follow it: ready without controllers. May be NULL.
     bool (*is_standby)(void *ctx);
+    // Hands a webhook on to the process that leads, and answers later; false when it cannot. May be NULL.
+    bool (*forward)(void *ctx, struct http_exchange *exchange);
     void *ctx;
 };
 struct api *api_create(const struct api_options *options);

@@ -10,7 +10,10 @@
 #include "kube/simple.h"
 
 #define LEASE_NAME "skiff-controller"
-enum { LEASE_CONNECTIONS = 2 }; // of its own: a renewal does not stand behind a burst of writes
+enum {
+    LEASE_CONNECTIONS = 2, // of its own: a renewal does not stand behind a burst of writes
+    FORWARD_REPLY_MAX = 4096,
+};
 
 struct controller {
     struct serve serve;
@@ -122,6 +125,77 @@ static bool is_standby(void *ctx) {
     return c->lease && kube_lease_is_known(c->lease) && !kube_lease_is_leading(c->lease);
 }
 
+// ---- Webhooks that reach a process that waits ----
+
+struct forwarded {
+    struct http_exchange *exchange; // NULL: the sender went away
+};
+
+static void sender_left(void *ctx) {
+    ((struct forwarded *)ctx)->exchange = NULL;
+}
+
+static void forward_answered(void *ctx, const struct http_result *result) {
+    struct forwarded *forwarded = ctx;
+    if (forwarded->exchange && result->error) {
+        LOG(LOG_WARN, "main", "a webhook did not reach the leader", "error",
+            result->error->message);
+        http_reply_text(forwarded->exchange, 503, STR("text/plain; charset=utf-8"),
+                        STR("the leader did not answer\n"));
+    } else if (forwarded->exchange) {
+        http_reply_text(forwarded->exchange, result->status, STR("text/plain; charset=utf-8"),
+                        result->body);
+    }
+    free(forwarded);
+}
+
+// As it came, with its signature, which only the leader can check. Once: who gets it must lead.
+static bool forward(void *ctx, struct http_exchange *exchange) {
+    static const char *const names[] = {"Content-Type", "X-GitHub-Event", "X-Gitea-Event",
+                                        "X-Hub-Signature-256", "X-Gitea-Signature"};
+    struct controller *c = ctx;
+    const struct http_request *request = http_exchange_request(exchange);
+    struct str address = c->lease ? kube_lease_leader_address(c->lease) : (struct str){NULL, 0};
+    if (!str_starts(address, STR("http://")) ||
+        http_exchange_header(exchange, STR("X-Skiff-Forwarded")).n) {
+        return false;
+    }
+    AUTO(arena_destroy) struct arena *arena = arena_create();
+    struct http_header headers[ARRAY_LEN(names) + 1] = {{STR("X-Skiff-Forwarded"), STR("1")}};
+    size_t count = 1;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct str value = http_exchange_header(exchange, str_from(names[i]));
+        if (value.n) {
+            headers[count++] = (struct http_header){str_from(names[i]), value};
+        }
+    }
+    struct forwarded *forwarded = NEW(struct forwarded);
+    forwarded->exchange = exchange;
+    http_exchange_on_abort(exchange, sender_left, forwarded);
+    struct http_call call = {.method = STR("POST"),
+                             .url = arena_concat(arena, address, STR("/api/webhook")),
+                             .headers = headers,
+                             .header_count = count,
+                             .body = request->body,
+                             .max_reply = FORWARD_REPLY_MAX,
+                             .timeout_ns = 10 * NS_PER_SECOND,
+                             .done = forward_answered,
+                             .ctx = forwarded};
+    http_client_start(c->lease_http, &call);
+    return true;
+}
+
+// Where the other replicas reach this one: the pod's address, unless only the machine itself can reach it anyway.
+static struct str own_address(struct controller *c) {
+    const char *ip = getenv("SKIFF_POD_IP");
+    struct serve *serve = &c->serve;
+    if (!ip || !ip[0] || !serve->api_server) {
+        return (struct str){NULL, 0};
+    }
+    return arena_printf(serve->cli->arena, strchr(ip, ':') ? "http://[%s]:%u" : "http://%s:%u", ip,
+                        http_server_port(serve->api_server));
+}
+
 static void given_up(void *ctx) {
     struct controller *c = ctx;
     loop_stop(c->serve.loop);
@@ -141,6 +215,7 @@ static void start_election(void *ctx) {
                                          .name = STR(LEASE_NAME),
                                          .identity =
                                              kube_lease_identity(serve->loop, serve->cli->arena),
+                                         .address = own_address(c),
                                          .metrics = serve->metrics,
                                          .on_change = leadership_changed,
                                          .ctx = c};
@@ -164,6 +239,7 @@ static bool start(struct controller *c, struct cli *cli, const struct serve_sett
     }
     serve->on_start = start_election;
     serve->is_standby = is_standby;
+    serve->forward = forward;
     struct kube_http_options options = {.config = &c->config,
                                         .user_agent = STR("skiff/" SKIFF_VERSION " lease"),
                                         .metrics = serve->metrics,

@@ -139,8 +139,10 @@ void serve_unlead(struct serve *serve) {
 }
 
 static bool start_api(struct serve *serve, struct err *err) {
-    struct api_options options = {
-        .metrics = serve->metrics, .is_standby = serve->is_standby, .ctx = serve->ctx};
+    struct api_options options = {.metrics = serve->metrics,
+                                  .is_standby = serve->is_standby,
+                                  .forward = serve->forward,
+                                  .ctx = serve->ctx};
     serve->api = api_create(&options);
     if (serve->settings.api_listen.n == 0) {
         return true;

@@ -38,8 +38,9 @@ struct serve {
     void (*on_stop)(void *ctx);  // at the first signal, instead of the end; may be NULL
     // With `on_start` serve_run calls it instead of serve_lead, and the caller says when to begin and to end.
     void (*on_start)(void *ctx);
-    bool (*is_standby)(void *ctx); // for /readyz; may be NULL
-    struct kube_fence *fence;      // for the clients of remote clusters; may be NULL
+    bool (*is_standby)(void *ctx);                              // for /readyz; may be NULL
+    bool (*forward)(void *ctx, struct http_exchange *exchange); // webhooks; may be NULL
+    struct kube_fence *fence; // for the clients of remote clusters; may be NULL
     void *ctx;
 };
 

@@ -428,6 +428,10 @@ struct kube_lease *kube_lease_create(const struct kube_lease_options *options) {
     lease->ns = arena_dup(lease->arena, options->ns);
     lease->name = arena_dup(lease->arena, options->name);
     lease_machine_init(&lease->machine, &options->times, options->identity);
+    if (options->address.n <= LEASE_ADDRESS_MAX) {
+        memcpy(lease->machine.address, options->address.p ? options->address.p : "",
+               options->address.n);
+    }
     lease->fence.loop = options->loop;
     lease->next_timer = loop_timer_create(lease->loop, think, lease);
     lease->attempt_timer = loop_timer_create(lease->loop, attempt_is_late, lease);
@@ -463,6 +467,13 @@ bool kube_lease_is_leading(const struct kube_lease *lease) {
 
 bool kube_lease_is_known(const struct kube_lease *lease) {
     return lease->was_known;
+}
+
+struct str kube_lease_leader_address(const struct kube_lease *lease) {
+    const struct lease_machine *m = &lease->machine;
+    bool other = !m->is_leading && m->seen.exists && m->seen.holder[0] &&
+                 strcmp(m->seen.holder, m->identity) != 0;
+    return other ? str_from(m->seen.address) : (struct str){NULL, 0};
 }
 
 struct kube_fence *kube_lease_fence(struct kube_lease *lease) {

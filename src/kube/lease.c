@@ -67,6 +67,8 @@ bool lease_record_parse(struct str object, struct arena *arena, struct lease_rec
     take_text(record.holder, LEASE_IDENTITY_MAX, doc_get_str(spec, "holderIdentity"));
     take_text(record.acquired, LEASE_TIME_MAX, doc_get_str(spec, "acquireTime"));
     take_text(record.renewed, LEASE_TIME_MAX, doc_get_str(spec, "renewTime"));
+    take_text(record.address, LEASE_ADDRESS_MAX,
+              doc_get_str(&root, "metadata", "annotations", LEASE_ADDRESS));
     take_text(record.version, LEASE_VERSION_MAX, version);
     *out = record;
     return true;
@@ -101,6 +103,7 @@ void lease_observe(struct lease_machine *m, const struct lease_record *record, i
     }
     if (is_same_spec(&m->seen, record)) {
         memcpy(m->seen.version, record->version, sizeof m->seen.version);
+        memcpy(m->seen.address, record->address, sizeof m->seen.address);
         return;
     }
     m->seen = *record;
@@ -145,6 +148,12 @@ struct str lease_body(const struct lease_machine *m, struct str name, bool relea
     struct doc_value now = doc_make_str(time_format_micro(arena, wall_ns));
     struct doc_object metadata = doc_object_start(arena), spec = doc_object_start(arena),
                       out = doc_object_start(arena);
+    if (m->address[0]) {
+        struct doc_object annotations = doc_object_start(arena);
+        doc_object_set_c(&annotations, LEASE_ADDRESS,
+                         release ? doc_null() : doc_make_str(str_from(m->address)));
+        doc_object_set_c(&metadata, "annotations", doc_object_done(&annotations));
+    }
     doc_object_set_c(&metadata, "name", doc_make_str(name));
     if (m->seen.exists) {
         doc_object_set_c(&metadata, "resourceVersion", text_or_null(m->seen.version));

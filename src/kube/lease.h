@@ -30,7 +30,11 @@ enum {
     LEASE_IDENTITY_MAX = 255,
     LEASE_TIME_MAX = 40,
     LEASE_VERSION_MAX = 63,
+    LEASE_ADDRESS_MAX = 127,
 };
+// An annotation of the Lease: where the holder can be asked, "http://10.0.0.7:8082".
+#define LEASE_ADDRESS "skiff.dev/address"
+
 struct lease_times {
     int64_t duration_ns; // what others wait for after the last sign of life
     int64_t
@@ -45,6 +49,7 @@ struct lease_record { // the Lease as it was read
     int64_t duration_ns, transitions;
     char acquired[LEASE_TIME_MAX + 1], renewed[LEASE_TIME_MAX + 1];
     char version[LEASE_VERSION_MAX + 1];
+    char address[LEASE_ADDRESS_MAX + 1]; // empty: not told
 };
 bool lease_record_parse(struct str object, struct arena *arena, struct lease_record *out,
                         struct err *err) MUST_USE;
@@ -56,7 +61,8 @@ struct lease_clock { // of this process
 struct lease_machine {
     struct lease_times times;
     char identity[LEASE_IDENTITY_MAX + 1];
-    bool is_known; // `seen` is what the API held a moment ago
+    char address[LEASE_ADDRESS_MAX + 1]; // ours; may be empty
+    bool is_known;                       // `seen` is what the API held a moment ago
     struct lease_record seen;
     int64_t seen_ns; // when it last changed, by our clock
     bool is_leading;
@@ -91,6 +97,7 @@ struct kube_lease_options {
     struct loop *loop;
     struct kube_client *client; // for the Lease alone, without a rate limit; borrowed
     struct str ns, name, identity;
+    struct str address;       // ours, for those who wait; may be empty
     struct lease_times times; // zero: standard
     struct metrics *metrics;  // may be NULL
     // Runs in the turn in which leadership came or went; the fence is shut already when it went.
@@ -102,6 +109,8 @@ void kube_lease_destroy(struct kube_lease *lease); // gives nothing up: use kube
 bool kube_lease_is_leading(const struct kube_lease *lease);
 bool kube_lease_is_known(const struct kube_lease *lease); // the API told who leads
 struct kube_fence *kube_lease_fence(struct kube_lease *lease);
+// Where the process that leads can be asked; empty when this one leads or it is not known.
+struct str kube_lease_leader_address(const struct kube_lease *lease);
 // Shuts the fence, waits for the writes under way (a few seconds at most), gives the Lease up and tells `done`, once; in a
 // later turn. There is no way back.
 void kube_lease_release(struct kube_lease *lease, loop_fn *done, void *ctx);

@@ -37,13 +37,32 @@ converges() { # NAME VALUE
     eventually "$1: all Synced" 60 "Synced Healthy" states
 }
 
+a_port=$(free_ports 2)
+b_port=$((a_port + 1))
+CONTROLLER_LISTEN=127.0.0.1:$a_port
 start_controller a
 eventually "the first one leads" 30 yes says a 'the controller runs'
 make_apps 5 two
+CONTROLLER_LISTEN=127.0.0.1:$b_port
 start_controller b
+CONTROLLER_LISTEN=
 eventually "applications are deployed" 60 "Synced Healthy" states
 eventually "the second one waits" 30 yes says b 'another process leads'
 equal "one holder" 0 "$(holder_changes)"
+
+# ---- A webhook that reaches the one that waits is the leader's ----
+kubectl create secret generic argocd-secret -n argocd --from-literal=webhook.github.secret=s3cret >/dev/null
+body='{"zen":"x","repository":{"html_url":"https://git.example.com/org/repo"},"ref":"refs/heads/main"}'
+webhook() { # SECRET: the answer's code
+    signature=$(printf '%s' "$body" | openssl dgst -sha256 -hmac "$1" | sed 's/.* //')
+    curl -s -o "$work/webhook" -w '%{http_code}' -H 'X-GitHub-Event: push' -H "X-Hub-Signature-256: sha256=$signature" -H 'Content-Type: application/json' \
+        -d "$body" "http://127.0.0.1:$b_port/api/webhook"
+}
+eventually "webhook: the leader takes it" 10 200 webhook s3cret
+equal "webhook: the leader checks it" 403 "$(webhook wrong)"
+equal "webhook: the one that waits is ready" 200 "$(curl -s -o "$work/ready" -w '%{http_code}' "http://127.0.0.1:$b_port/readyz")"
+check "webhook: and says that another leads" grep -q 'another replica leads' "$work/ready"
+check "the gauge of the one that waits" sh -c "curl -s http://127.0.0.1:$b_port/metrics | grep -q 'leader_election_master_status{name=\"skiff-controller\"} 0'"
 
 # ---- A gentle end: the other one takes over at once ----
 first=$(holder)

@@ -11,7 +11,7 @@ for program in dpkg-buildpackage dh; do
 done
 git rev-parse HEAD >/dev/null 2>&1 || { skip "the Debian package" "not a clone"; exit 0; }
 mkdir "$work/build"
-git ls-files -z | xargs -0 tar -cf - | tar -xf - -C "$work/build"
+git ls-files -zco --exclude-standard | xargs -0 tar -cf - | tar -xf - -C "$work/build"
 check "dpkg-buildpackage" sh -c "cd '$work/build' && dpkg-buildpackage -us -uc -b >'$work/build.log' 2>&1 || { tail -n 20 '$work/build.log'; exit 1; }"
 package=$(ls "$work"/skiff_*.deb 2>/dev/null)
 [ "$package" ] || finish

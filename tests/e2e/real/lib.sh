@@ -91,7 +91,7 @@ current-context: real
 YAML
     [ -s "$work/$name.token" ] || make_token "$work/$name.token"
     # shellcheck disable=SC2086
-    "$SKIFF" controller --kubeconfig "$work/$name.kubeconfig" --leader-elect --cache "$work/$name.cache" --allow-local-repos --api-listen 127.0.0.1:0 \
+    SKIFF_POD_IP=127.0.0.1 "$SKIFF" controller --kubeconfig "$work/$name.kubeconfig" --leader-elect --cache "$work/$name.cache" --allow-local-repos --api-listen "${CONTROLLER_LISTEN:-127.0.0.1:0}" \
         ${CONTROLLER_FLAGS:-} >>"$work/$name.log" 2>&1 &
     echo $! >"$work/$name.pid"
 }
