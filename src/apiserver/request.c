@@ -127,8 +127,24 @@ static bool take_option(struct arena *arena, const struct query_pair *pair, stru
     return true; // unknown options are ignored, as kube-apiserver does
 }
 
-static bool parse_query(struct arena *arena, struct str query, struct api_request *out, bool *watch,
-                        struct api_error *error) {
+// As the options of the method's kind, which are an object of their own in Kubernetes.
+static bool bad_option(struct arena *arena, struct api_error *error, struct str method,
+                       const char *path, struct str message) {
+    struct api_kind kind = {.group = STR("meta.k8s.io"), .kind = STR("CreateOptions")};
+    if (str_eq(method, STR("PUT"))) {
+        kind.kind = STR("UpdateOptions");
+    } else if (str_eq(method, STR("PATCH"))) {
+        kind.kind = STR("PatchOptions");
+    } else if (str_eq(method, STR("DELETE"))) {
+        kind.kind = STR("DeleteOptions");
+    }
+    struct schema_problem problem = {
+        .path = str_from(path), .reason = STR("FieldValueNotSupported"), .message = message};
+    return api_error_invalid(error, arena, &kind, (struct str){"", 0}, &problem, 1);
+}
+
+static bool parse_query(struct arena *arena, struct str method, struct str query,
+                        struct api_request *out, bool *watch, struct api_error *error) {
     struct query_pair *pairs;
     size_t n;
     struct err err = {0};
@@ -147,15 +163,21 @@ static bool parse_query(struct arena *arena, struct str query, struct api_reques
             *watch = flag;
         } else if (str_eq(name, STR("dryRun"))) {
             if (!str_eq(value, STR("All"))) {
-                return api_error_set(error, arena, 422, "Invalid",
-                                     "dryRun: Unsupported value: [\"%.*s\"]: supported values: "
-                                     "\"All\"",
-                                     STR_ARG(value));
+                return bad_option(arena, error, method, "dryRun",
+                                  arena_printf(arena,
+                                               "Unsupported value: [\"%.*s\"]: supported values: "
+                                               "\"All\"",
+                                               STR_ARG(value)));
             }
             out->dry_run = true;
         } else if (str_eq(name, STR("propagationPolicy"))) {
             if (!parse_propagation(value, out)) {
-                return bad_request(arena, error, "propagationPolicy", value);
+                return bad_option(
+                    arena, error, method, "propagationPolicy",
+                    arena_printf(arena,
+                                 "Unsupported value: \"%.*s\": supported values: "
+                                 "\"Foreground\", \"Background\", \"Orphan\", \"nil\"",
+                                 STR_ARG(value)));
             }
         } else if (str_eq(name, STR("orphanDependents"))) {
             if (!parse_bool(value, &flag)) {
@@ -169,7 +191,11 @@ static bool parse_query(struct arena *arena, struct str query, struct api_reques
     if (out->field_validation.n && !str_eq(out->field_validation, STR("Strict")) &&
         !str_eq(out->field_validation, STR("Warn")) &&
         !str_eq(out->field_validation, STR("Ignore"))) {
-        return bad_request(arena, error, "fieldValidation", out->field_validation);
+        return bad_option(arena, error, method, "fieldValidation",
+                          arena_printf(arena,
+                                       "Unsupported value: \"%.*s\": supported values: \"\", "
+                                       "\"Ignore\", \"Strict\", \"Warn\"",
+                                       STR_ARG(out->field_validation)));
     }
     return true;
 }
@@ -203,7 +229,7 @@ bool api_request_parse(struct arena *arena, struct str method, struct str path, 
     if (!parse_path(arena, path, out, &watch_path, error)) {
         return false;
     }
-    if (!parse_query(arena, query, out, &watch, error)) {
+    if (!parse_query(arena, method, query, out, &watch, error)) {
         pick_verb(method, out, watch_path || watch); // to ask whether he may have asked at all
         return false;
     }

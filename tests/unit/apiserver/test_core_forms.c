@@ -37,8 +37,8 @@ static void paths(void **state) {
         {"GET", "/api/v1/pods", "limit=x", "400"},
         {"GET", "/api/v1/pods", "watch=perhaps", "watch /v1/pods - - -"},
         {"POST", "/api/v1/pods", "dryRun=Some", "422"},
-        {"POST", "/api/v1/pods", "fieldValidation=Maybe", "400"},
-        {"DELETE", "/api/v1/pods/p", "propagationPolicy=None", "400"},
+        {"POST", "/api/v1/pods", "fieldValidation=Maybe", "422"},
+        {"DELETE", "/api/v1/pods/p", "propagationPolicy=None", "422"},
     };
     AUTO(arena_destroy) struct arena *arena = arena_create();
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
