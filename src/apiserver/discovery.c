@@ -390,6 +390,10 @@ static struct doc_value version_info(struct arena *arena) {
     static const char *const fields[][2] = {
         {"major", "1"},
         {"minor", "36"},
+        {"emulationMajor", "1"},
+        {"emulationMinor", "36"},
+        {"minCompatibilityMajor", "1"},
+        {"minCompatibilityMinor", "35"},
         {"gitVersion", "v1.36.3+skiff." SKIFF_VERSION},
         {"gitCommit", ""},
         {"gitTreeState", "clean"},
