@@ -151,6 +151,8 @@ def run(path, compare):
         step.pop('warnings', None)
         if warnings:
             step['warnings'] = warnings
+    call({'do': f'PATCH /api/v1/namespaces/{ns}/configmaps/x', 'type': 'application/merge-patch+json',
+          'body': {'metadata': {'finalizers': None}}}, ns)
     simple('DELETE', '/api/v1/namespaces/' + ns)
     if not compare:
         with open(path, 'w') as f:
