@@ -47,7 +47,7 @@ ready_nodes() { [ "$(kubectl --kubeconfig "$real" get nodes 2>/dev/null | grep -
 
 on() { # SIDE COMMAND: in the side's folder and with its kubeconfig
     mkdir -p "$lane/$1.dir"
-    (cd "$lane/$1.dir" && KUBECONFIG="$lane/$1.config" KUBECACHEDIR="$lane/$1.cache" SIDE=$1 timeout 90 sh -c "$2")
+    (cd "$lane/$1.dir" && KUBECONFIG="$lane/$1.config" KUBECACHEDIR="$lane/$1.cache" TMPDIR="$lane/$1.dir" SIDE=$1 timeout 90 sh -c "$2")
 }
 run_side() { # SIDE COMMAND
     on "$1" "$2" >"$lane/$1.raw" 2>&1 </dev/null

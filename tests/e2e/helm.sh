@@ -17,6 +17,7 @@ v4.*) ;;
 *) skip helm "Helm 4 is needed"; finish ;;
 esac
 cases=$PWD/tests/e2e/helm
+command -v helm3 >/dev/null || { skip "Helm 3" "no helm3 in the PATH"; ONLY=${ONLY:-helm}; }
 export HELM_CACHE_HOME="$work/helm" HELM_CONFIG_HOME="$work/helm" HELM_DATA_HOME="$work/helm"
 . tests/clients/compare.sh
 finish

@@ -19,7 +19,6 @@ PATH=$BIN:$PATH
 export PATH
 cases=$PWD/tests/e2e/rollouts
 on_sides() { # SIDE KUBECONFIG
-    # Those that skiff made for itself are replaced by the controller's own.
     kubectl --kubeconfig "$2" apply --server-side --force-conflicts -f "$BIN/rollouts-crds.yaml" >"$work/$1.crds" 2>&1 || { not_ok "$1: the definitions"; cat "$work/$1.crds"; }
     kubectl --kubeconfig "$2" wait --for=condition=Established -f "$BIN/rollouts-crds.yaml" --timeout=30s >/dev/null 2>&1
     port=$(free_ports 2)

@@ -36,4 +36,5 @@ build "the forge" tests/forge/start --build
 build "argocd" tests/clients/start-argocd --build
 build "Argo Rollouts" tests/clients/build rollouts
 build "Helm" tests/clients/build helm
+build "Helm 3" tests/clients/build helm3
 exit 0

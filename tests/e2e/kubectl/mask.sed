@@ -4,7 +4,7 @@ s/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z/TIME/g
 s/(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} [-+][0-9]{4}/TIME/g
 s/("?resourceVersion"?): ?"[0-9]+"/\1: "RV"/g
 s/(\\"resourceVersion\\"):\\"[0-9]+\\"/\1:RV/g
-s#/tmp/(MERGED|LIVE)-[0-9]+#/tmp/\1#g
+s#[^ ]*/(MERGED|LIVE)-[0-9]+#\1#g
 s/Resource Version: +[0-9]+/Resource Version: RV/g
 s#[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:.]+ [-+][0-9]{4}#TIME#g
 s#127\.0\.0\.1:[0-9]+#SERVER#g
