@@ -40,6 +40,8 @@ static struct civil civil_of(int64_t seconds) {
 }
 
 // ---- Schedules ----
+#define EVERY_MAX (INT64_C(100) * 366 * 86400 * NS_PER_SECOND)
+
 struct field {
     const char *name;
     int min, max;
@@ -132,6 +134,7 @@ bool wl_cron_parse(struct str text, struct wl_cron *out, struct err *err) {
             return false;
         }
         cron.every_ns -= cron.every_ns % NS_PER_SECOND;
+        cron.every_ns = cron.every_ns > EVERY_MAX ? EVERY_MAX : cron.every_ns;
         cron.every_ns = cron.every_ns < NS_PER_SECOND ? NS_PER_SECOND : cron.every_ns;
         *out = cron;
         return true;
@@ -320,7 +323,8 @@ static int64_t rule_in(const struct rule *rule, int64_t year) { // local seconds
     return (first + shift) * 86400 + rule->time;
 }
 
-enum { RULE_YEARS = 80 };
+enum { RULE_YEARS = 80, OFFSET_MAX = 26 * 3600 };
+#define TIME_MAX (INT64_C(1) << 40) // seconds: some files begin with the Big Bang
 
 static size_t add_rule(struct str text, int64_t *starts, int32_t *offsets, size_t count) {
     int64_t standard = 0, summer = 0;
@@ -338,7 +342,8 @@ static size_t add_rule(struct str text, int64_t *starts, int32_t *offsets, size_
         }
         summer = -summer;
     }
-    if (!read_rule(&text, &begin) || !read_rule(&text, &end)) {
+    if (!read_rule(&text, &begin) || !read_rule(&text, &end) || standard < -OFFSET_MAX ||
+        standard > OFFSET_MAX || summer < -OFFSET_MAX || summer > OFFSET_MAX) {
         return count;
     }
     int64_t last = count ? starts[count - 1] : INT64_MIN;
@@ -384,11 +389,12 @@ bool wl_zone_parse(struct arena *arena, struct str bytes, struct wl_zone *out, s
     size_t end = r.at + body, types_at = r.at + count * (width + 1);
     for (size_t i = 0; i < count; i++) {
         starts[i] = read_int(&r, width);
+        starts[i] = starts[i] < -TIME_MAX ? -TIME_MAX : starts[i];
     }
     for (size_t i = 0; i < count; i++) {
         size_t type = (unsigned char)bytes.p[r.at + i];
         struct reader t = {.bytes = bytes, .at = types_at + type * 6};
-        if (type >= (size_t)h.types || (i && starts[i] <= starts[i - 1])) {
+        if (type >= (size_t)h.types || (i && starts[i] <= starts[i - 1]) || starts[i] > TIME_MAX) {
             return err_set(err, ERR_INVALID, "a damaged time zone file");
         }
         offsets[i] = (int32_t)read_int(&t, 4);
