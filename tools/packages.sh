@@ -4,7 +4,7 @@
 # the line to run and ends with 2.
 set -eu
 build="build-essential meson ninja-build pkg-config git libuv1-dev libcurl4-openssl-dev libmicrohttpd-dev libssl-dev
-    libgit2-dev libyaml-dev libsqlite3-dev libre2-dev ca-certificates openssh-client"
+    libgit2-dev libyaml-dev libsqlite3-dev libre2-dev zlib1g-dev ca-certificates openssh-client"
 test="$build libcmocka-dev libjansson-dev clang-format-14 curl python3 openssl openssh-server procps"
 # Debian's kubectl is 1.20; the tests that need 1.30 say so and are skipped with it.
 command -v kubectl >/dev/null || test="$test kubernetes-client"
