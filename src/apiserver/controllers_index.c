@@ -385,6 +385,7 @@ static void take_pod(struct ctl_object *object, const struct doc_value *value) {
     const struct wl_pod *before = object->pod;
     bool moved = !before || before->ready != now.ready || before->deleting != now.deleting ||
                  before->phase != now.phase || !str_eq(before->ip, now.ip) ||
+                 before->restarts != now.restarts || // a Job counts them
                  !same_labels(before, &now);
     if (before && !same_labels(before, &now)) {
         wake_followers(object); // those that matched until now

@@ -343,6 +343,9 @@ static struct str log_of(struct api_op *op, const struct doc_value *pod,
     if (options->timestamps) {
         struct str started = doc_get_str(status, "state", "running", "startedAt");
         started = started.n ? started : doc_get_str(status, "state", "terminated", "startedAt");
+        started = started.n && !options->previous
+                      ? started
+                      : doc_get_str(status, "lastState", "terminated", "startedAt");
         int64_t at = 0;
         (void)time_parse(started, &at);
         text = with_times(arena, text, time_format_micro(arena, at));

@@ -224,6 +224,25 @@ static void cron_jobs_run(void **state) {
     rig_destroy(rig);
 }
 
+static void jobs_count_restarts(void **state) {
+    struct rig *rig = start(1);
+    put(rig, "batch/v1/jobs",
+        "{\"metadata\":{\"name\":\"j\"},\"spec\":{\"backoffLimit\":2,\"template\":{\"metadata\":{"
+        "\"annotations\":{\"skiff.dev/sim-fail\":\"Error\",\"skiff.dev/sim-retry-delay\":\"1s\"}},"
+        "\"spec\":{\"restartPolicy\":\"OnFailure\",\"containers\":[{\"name\":\"c\",\"image\":"
+        "\"i:1\"}]}}}}");
+    pass(rig, 30);
+    struct doc_value job = get(rig, "batch/v1/jobs", NS, "j");
+    const struct doc_value *conditions = doc_get(&job, "status", "conditions");
+    assert_int_equal(2, doc_len(conditions));
+    expect_text(doc_at(conditions, 0), "FailureTarget", "type", NULL);
+    expect_text(doc_at(conditions, 1), "Failed", "type", NULL);
+    expect_text(doc_at(conditions, 1), "BackoffLimitExceeded", "reason", NULL);
+    assert_int_equal(1, doc_int(doc_get(&job, "status", "failed"), 0));
+    assert_int_equal(0, count(rig, "pods"));
+    rig_destroy(rig);
+}
+
 // ---- Claims ----
 static void claims_are_bound(void **state) {
     struct rig *rig = start(1);
@@ -434,6 +453,7 @@ int main(void) {
         cmocka_unit_test(events_are_counted_and_combined),
         cmocka_unit_test(evictions_ask_the_budget),
         cmocka_unit_test(cron_jobs_run),
+        cmocka_unit_test(jobs_count_restarts),
         cmocka_unit_test(claims_are_bound),
         cmocka_unit_test(nodes_repel),
         cmocka_unit_test(revisions_are_kept),
