@@ -298,6 +298,24 @@ static void check_order(struct admit *a, struct str path, const char *field, con
     }
 }
 
+// What is taken when nothing is asked for lies above the least.
+static void check_least(struct admit *a, struct str path, const struct doc_value *limit,
+                        const char *field, const char *name) {
+    const struct doc_value *least = doc_get(limit, "min"), *list = doc_find(limit, str_from(field));
+    for (DOC_EACH_MEMBER(least, i)) {
+        struct str key = doc_key_at(least, i);
+        const struct doc_value *amount = doc_find(list, key), *min = doc_value_at(least, i);
+        int order;
+        if (amount && quantity_compare(doc_str(min), doc_str(amount), &order) && order > 0) {
+            bool request = str_eq_c(STR("defaultRequest"), field);
+            admit_problem_invalid(
+                a, admit_path_of(a, "%.*s.%s[%.*s]", STR_ARG(path), field, STR_ARG(key)),
+                request ? amount : min, "min value %.*s is greater than %s value %.*s",
+                STR_ARG(doc_str(min)), name, STR_ARG(doc_str(amount)));
+        }
+    }
+}
+
 static void check_limit(struct admit *a, struct str path, const struct doc_value *limit) {
     static const char *const of_containers[] = {"default", "defaultRequest"};
     struct str type = doc_get_str(limit, "type");
@@ -322,6 +340,8 @@ static void check_limit(struct admit *a, struct str path, const struct doc_value
         return;
     }
     check_order(a, path, "min", "min", doc_get(limit, "min"), "max", max);
+    check_least(a, path, limit, "defaultRequest", "default request");
+    check_least(a, path, limit, "default", "default");
     check_order(a, path, "defaultRequest", "default request", doc_get(limit, "defaultRequest"),
                 "max", max);
     check_order(a, path, "default", "default", doc_get(limit, "default"), "max", max);

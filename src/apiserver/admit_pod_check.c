@@ -123,11 +123,11 @@ static void check_env(struct admit *a, struct str path, const struct doc_value *
                 "ASCII characters other than '='");
         }
         const struct doc_value *from = doc_get(item, "valueFrom");
+        check_env_source(a, under(a, at, "valueFrom"), from);
         if (doc_is(from, DOC_OBJECT) && doc_str(doc_get(item, "value")).n > 0) {
             admit_problem_invalid(a, under(a, at, "valueFrom"), admit_text_value(a, ""),
                                   "may not be specified when `value` is not empty");
         }
-        check_env_source(a, under(a, at, "valueFrom"), from);
         if (doc_is(from, DOC_OBJECT) && doc_len(from) == 0) {
             admit_problem_invalid(a, under(a, at, "valueFrom"), admit_text_value(a, ""),
                                   "must specify one of: `fieldRef`, `resourceFieldRef`, "
@@ -377,11 +377,11 @@ void admit_pod_spec_check(struct admit *a, struct str path, const struct doc_val
     admit_check_choice(a, under(a, path, "dnsPolicy"), doc_get(spec, "dnsPolicy"),
                        "ClusterFirstWithHostNet ClusterFirst Default None");
     admit_check_labels(a, under(a, path, "nodeSelector"), doc_get(spec, "nodeSelector"));
-    admit_pod_place_check(a, path, spec);
     const struct doc_value *account = doc_get(spec, "serviceAccountName");
     if (doc_str(account).n > 0) {
         admit_check_dns_subdomain(a, under(a, path, "serviceAccountName"), account);
     }
+    admit_pod_place_check(a, path, spec);
     const struct doc_value *node = doc_get(spec, "nodeName");
     if (doc_str(node).n > 0) {
         admit_check_dns_subdomain(a, under(a, path, "nodeName"), node);

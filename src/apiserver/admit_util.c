@@ -252,7 +252,7 @@ static const char dns_subdomain_words[] =
 void admit_check_dns_label(struct admit *a, struct str path, const struct doc_value *value) {
     struct str s = doc_str(value);
     if (s.n > 63) {
-        admit_problem_invalid(a, path, value, "must be no more than 63 bytes");
+        admit_problem_invalid(a, path, value, "must be no more than 63 characters");
     } else if (!name_is_dns_label(s)) {
         admit_problem_invalid(a, path, value, "%s", dns_label_words);
     }
@@ -261,7 +261,7 @@ void admit_check_dns_label(struct admit *a, struct str path, const struct doc_va
 void admit_check_dns_subdomain(struct admit *a, struct str path, const struct doc_value *value) {
     struct str s = doc_str(value);
     if (s.n > LIMIT_NAME) {
-        admit_problem_invalid(a, path, value, "must be no more than 253 bytes");
+        admit_problem_invalid(a, path, value, "must be no more than 253 characters");
     } else if (!name_is_dns_subdomain(s)) {
         admit_problem_invalid(a, path, value, "%s", dns_subdomain_words);
     }
@@ -432,7 +432,7 @@ static enum name_rule name_rule_of(const struct api_kind *kind) {
 static void check_service_name(struct admit *a, const struct doc_value *name) {
     struct str s = doc_str(name);
     if (s.n > 63) {
-        admit_problem_invalid(a, STR("metadata.name"), name, "must be no more than 63 bytes");
+        admit_problem_invalid(a, STR("metadata.name"), name, "must be no more than 63 characters");
     } else if (str_find_char(s, '.') != STR_NPOS) {
         admit_problem_invalid(a, STR("metadata.name"), name, "must not contain dots");
     } else if (!name_is_dns_label(s) || (s.p[0] >= '0' && s.p[0] <= '9')) {

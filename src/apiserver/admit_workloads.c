@@ -454,7 +454,12 @@ static void check_daemon_set(struct admit *a, const struct doc_value *object) {
 static void check_job(struct admit *a, const struct doc_value *object) {
     static const char *const counts[] = {"parallelism", "completions", "activeDeadlineSeconds",
                                          "backoffLimit", "ttlSecondsAfterFinished"};
-    const struct doc_value *spec = doc_get(object, "spec");
+    const struct doc_value *spec = doc_get(object, "spec"), *selector = doc_get(spec, "selector");
+    if (!a->old && !doc_bool(doc_get(spec, "manualSelector"), false) &&
+        (doc_len(doc_get(selector, "matchLabels")) != 1 ||
+         doc_len(doc_get(selector, "matchExpressions")) > 0)) {
+        admit_problem_invalid(a, STR("spec.selector"), selector, "`selector` not auto-generated");
+    }
     for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
         admit_check_not_negative(a, admit_path_of(a, "spec.%s", counts[i]),
                                  doc_find(spec, str_from(counts[i])));
@@ -465,13 +470,8 @@ static void check_job(struct admit *a, const struct doc_value *object) {
         doc_is_null(doc_get(spec, "completions"))) {
         admit_problem_required(a, STR("spec.completions"), "when completion mode is Indexed");
     }
-    const struct doc_value *selector = doc_get(spec, "selector");
     const struct doc_value *labels = doc_get(spec, "template", "metadata", "labels");
-    if (!a->old && !doc_bool(doc_get(spec, "manualSelector"), false) &&
-        (doc_len(doc_get(selector, "matchLabels")) != 1 ||
-         doc_len(doc_get(selector, "matchExpressions")) > 0)) {
-        admit_problem_invalid(a, STR("spec.selector"), selector, "`selector` not auto-generated");
-    } else if (!admit_selector_covers(selector, labels)) {
+    if (!admit_selector_covers(selector, labels)) {
         admit_problem_invalid(a, STR("spec.template.metadata.labels"), labels,
                               "`selector` does not match template `labels`");
     }

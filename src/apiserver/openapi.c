@@ -152,7 +152,7 @@ static int compare_needs(const void *a, const void *b) {
 static void write_definitions(struct writer *w) {
     for (size_t i = 0; i < w->o.needs.len; i++) {
         struct openapi_need need = w->o.needs.items[i];
-        openapi_definition(&w->o, &need);
+        openapi_follow(&w->o, &need);
         arena_reset(w->o.scratch);
     }
     if (w->o.needs.len) {

@@ -39,6 +39,8 @@ struct doc_value openapi_meta_ref(struct openapi *o, const char *name); // "Stat
 // The type of a built-in kind that is not served as a resource of its own: "autoscaling", "v1", "Scale".
 struct doc_value openapi_body_ref(struct openapi *o, struct str group, struct str version,
                                   struct str kind);
+// Notes what a definition refers to, without making it.
+void openapi_follow(struct openapi *o, const struct openapi_need *need);
 struct doc_value openapi_definition(struct openapi *o, const struct openapi_need *need);
 // Short texts of our own on the kinds and fields that people ask about, or an empty slice.
 struct str openapi_words(struct str type, struct str field);

@@ -534,6 +534,22 @@ static struct doc_value custom_schema(struct openapi *o, const struct api_kind *
     return doc_object_done(&out);
 }
 
+void openapi_follow(struct openapi *o, const struct openapi_need *need) {
+    if (need->shape == OPENAPI_SPECIAL) {
+        return;
+    }
+    if (need->shape != OPENAPI_TYPE) {
+        openapi_definition(o, need); // notes what it refers to
+        return;
+    }
+    for (size_t i = 0; i < need->type->field_count; i++) {
+        const struct schema_field *field = &need->type->fields[i];
+        bool any = field->scalar == SCHEMA_ANY && need->type->notes;
+        struct doc_value note = any ? note_of(o, need->type, str_from(field->name)) : doc_null();
+        scalar_schema(o, field, &note);
+    }
+}
+
 struct doc_value openapi_definition(struct openapi *o, const struct openapi_need *need) {
     switch (need->shape) {
     case OPENAPI_TYPE:
