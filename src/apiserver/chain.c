@@ -2,7 +2,7 @@
 // What a write must pass beyond the rules of its kind, in the order of Kubernetes' admission plugins: first what changes
 // the object (priorities, LimitRange, default classes, mutating webhooks), then what only looks (validating webhooks,
 // ResourceQuota). Nothing of it costs a write anything that no object of these kinds concerns.
-#include "apiserver/chain.h"
+#include "apiserver/policy.h"
 
 // ---- What the parts share ----
 struct chain_write chain_write_of(struct api_op *op, enum api_operation operation,
@@ -175,10 +175,15 @@ bool api_chain_mutate(struct api_op *op, enum api_operation operation, const str
 }
 
 // ---- What only looks ----
+static bool has_policies(const struct api_chain *chain) {
+    return chain->policies->collection->count > 0 && chain->policies->bindings->count > 0;
+}
+
 bool api_chain_watches_deletes(struct api_op *op) {
     struct api_chain *chain = op->server->chain;
     return has_hooks(&chain->mutating, true, op->kind) ||
-           has_hooks(&chain->validating, false, op->kind);
+           has_hooks(&chain->validating, false, op->kind) ||
+           (has_policies(chain) && !is_exempt(op->kind));
 }
 
 static bool look(struct chain_write *write) {
@@ -186,29 +191,32 @@ static bool look(struct chain_write *write) {
     if (!write->object && has_hooks(&chain->mutating, true, write->kind) && !hooks_mutate(write)) {
         return false;
     }
+    if (has_policies(chain) && !is_exempt(write->kind) && !policies_admit(write)) {
+        return false;
+    }
     return !has_hooks(&chain->validating, false, write->kind) || hooks_validate(write);
 }
 
-// What is written in CEL is refused rather than stored and not obeyed.
+// Expressions that do not compile are refused when they are written.
 static bool understood(const struct chain_write *write) {
     struct api_op *op = write->op;
     const struct api_kind *kind = write->kind;
     if (!str_eq(kind->group, STR("admissionregistration.k8s.io")) || write->subresource.n) {
         return true;
     }
-    if (str_eq(kind->kind, STR("ValidatingAdmissionPolicy")) ||
-        str_eq(kind->kind, STR("MutatingAdmissionPolicy"))) {
+    if (str_eq(kind->kind, STR("ValidatingAdmissionPolicy"))) {
+        return policy_check(write);
+    }
+    if (str_eq(kind->kind, STR("MutatingAdmissionPolicy"))) {
         return api_invalid(op, write->name, "FieldValueForbidden", STR("spec"),
-                           STR("Forbidden: this server does not evaluate admission policies: use "
-                               "an admission webhook"));
+                           STR("Forbidden: this server does not evaluate mutating admission "
+                               "policies: use a mutating webhook"));
     }
     const struct doc_value *hooks = doc_get(write->object, "webhooks");
     for (size_t i = 0; i < doc_len(hooks); i++) {
-        if (doc_len(doc_get(doc_at(hooks, i), "matchConditions"))) {
-            return api_invalid(op, write->name, "FieldValueForbidden",
-                               arena_printf(op->arena, "webhooks[%zu].matchConditions", i),
-                               STR("Forbidden: this server does not evaluate match conditions: "
-                                   "use rules, namespaceSelector and objectSelector"));
+        if (!policy_check_conditions(write, doc_get(doc_at(hooks, i), "matchConditions"),
+                                     arena_printf(op->arena, "webhooks[%zu].matchConditions", i))) {
+            return false;
         }
     }
     return true;
@@ -241,8 +249,7 @@ void api_chain_charge(struct api_op *op) {
 
 bool api_chain_subresource(struct api_op *op, struct doc_value *object) {
     struct api_chain *chain = op->server->chain;
-    if (!has_hooks(&chain->mutating, true, op->kind) &&
-        !has_hooks(&chain->validating, false, op->kind)) {
+    if (!api_chain_watches_deletes(op)) {
         return true;
     }
     struct chain_write write = chain_write_of(op, API_CREATE, NULL, object);
@@ -289,6 +296,13 @@ struct api_chain *api_chain_create(struct apiserver *server) {
         *used[i].collection =
             api_collection_get(server, str_from(used[i].group), str_from(used[i].plural));
     }
+    struct str group = STR("admissionregistration.k8s.io");
+    chain->policies = NEW(struct policies);
+    *chain->policies = (struct policies){
+        .collection = api_collection_get(server, group, STR("validatingadmissionpolicies")),
+        .bindings = api_collection_get(server, group, STR("validatingadmissionpolicybindings")),
+        .stamp = -1,
+    };
     chain->recount = map_create();
     chain->held = map_create();
     hook_list_init(&chain->mutating, server, "mutatingwebhookconfigurations");
@@ -301,6 +315,8 @@ void api_chain_destroy(struct api_chain *chain) {
     if (chain) {
         hook_list_fini(&chain->mutating);
         hook_list_fini(&chain->validating);
+        policies_fini(chain->policies);
+        free(chain->policies);
         loop_timer_destroy(chain->recount_timer);
         map_destroy(chain->recount);
         map_destroy(chain->held);

@@ -23,7 +23,11 @@ struct hook { // one webhook of a configuration
     struct str name;
     bool mutating, ignore_failure, dry_run_fine, equivalent, reinvoke;
     int64_t timeout_seconds;
+    struct policy_text *conditions;
+    size_t condition_count;
 };
+struct policy_text;
+struct policies;
 struct hook_list { // those of all configurations of one kind, in the order in which they are called
     struct api_collection *collection;
     struct arena *arena;
@@ -43,6 +47,7 @@ struct api_chain {
     struct hook_list mutating, validating;
     struct api_collection *namespaces, *pods, *claims, *volumes, *limits, *quotas, *priorities,
         *runtimes, *storage_classes, *ingress_classes;
+    struct policies *policies;
     struct map *recount; // namespaces whose quotas are to be counted anew
     struct map *held;    // deleted claims and volumes that are in use
     struct loop_timer *recount_timer;
@@ -56,6 +61,8 @@ void hook_list_refresh(struct hook_list *list, bool mutating);
 // Whether the webhook wants to see this write; *as is the version of the kind it wants to see it in.
 bool hook_matches(const struct hook *hook, const struct chain_write *write,
                   const struct api_kind **as);
+// The request of an AdmissionReview, without its objects.
+struct doc_value chain_request_value(const struct chain_write *write, const struct api_kind *as);
 bool hook_rule_matches(const struct doc_value *rule, const struct chain_write *write,
                        const struct api_kind *kind);
 // A metav1.LabelSelector; absent and empty ones match everything.

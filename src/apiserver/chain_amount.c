@@ -67,7 +67,10 @@ bool amount_parse(const struct doc_value *value, struct amount *out) {
     if (!count || !scale_of(str_skip(text, at), &scale, &binary)) {
         return false;
     }
-    amount_int nano = digits * scale; // at most 10^19 * 2^60 * 10^9 / 10^9: fits for what is sane
+    amount_int nano;
+    if (__builtin_mul_overflow(digits, scale, &nano)) {
+        return false;
+    }
     for (size_t i = point == STR_NPOS ? at : point + 1; i < at; i++) {
         nano /= 10;
     }
@@ -97,7 +100,9 @@ struct str amount_text(struct arena *arena, struct amount amount) {
 
 void amount_add(struct amount *sum, struct amount more) {
     sum->binary = sum->nano ? sum->binary : more.binary;
-    sum->nano += more.nano;
+    if (__builtin_add_overflow(sum->nano, more.nano, &sum->nano)) {
+        sum->nano = (amount_int)INT64_MAX * INT64_MAX; // more than any quota allows
+    }
 }
 
 // ---- Pods ----

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which admission webhooks a write concerns: the configurations in the order in which they are called, kept parsed until
 // one of them changes, and their rules and selectors.
-#include "apiserver/chain.h"
+#include "apiserver/policy.h"
 
 enum { HOOKS_MAX = 2000 };
 
@@ -13,6 +13,10 @@ void hook_list_init(struct hook_list *list, struct apiserver *server, const char
 }
 
 void hook_list_fini(struct hook_list *list) {
+    for (size_t i = 0; i < list->count; i++) {
+        policy_texts_release(list->hooks[i].conditions, list->hooks[i].condition_count);
+    }
+    list->count = 0;
     arena_destroy(list->arena);
     list->arena = NULL;
 }
@@ -26,7 +30,8 @@ static void add_hooks(struct hook_list *list, const struct doc_value *config, bo
         if (list->count == HOOKS_MAX) {
             return;
         }
-        list->hooks[list->count++] = (struct hook){
+        struct hook *hook = &list->hooks[list->count++];
+        *hook = (struct hook){
             .spec = spec,
             .name = doc_get_str(spec, "name"),
             .mutating = mutating,
@@ -37,6 +42,10 @@ static void add_hooks(struct hook_list *list, const struct doc_value *config, bo
             .reinvoke = says(spec, "reinvocationPolicy", "IfNeeded"),
             .timeout_seconds = doc_int(doc_get(spec, "timeoutSeconds"), 10),
         };
+        if (doc_len(doc_get(spec, "matchConditions"))) {
+            hook->conditions =
+                policy_texts(list->arena, doc_get(spec, "matchConditions"), &hook->condition_count);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One admission webhook and one write: the AdmissionReview that asks it, where it is, and what its answer means. The id
 // of a question follows from what is asked, so another execution of the request recognizes the answer.
-#include "apiserver/chain.h"
+#include "apiserver/policy.h"
 
 #include "base/text.h"
 
@@ -221,7 +221,7 @@ static struct doc_value seen_as(struct arena *arena, const struct chain_write *w
                                                        : api_kind_convert(arena, as, object);
 }
 
-static struct doc_value request_value(const struct chain_write *write, const struct api_kind *as) {
+struct doc_value chain_request_value(const struct chain_write *write, const struct api_kind *as) {
     struct arena *arena = write->op->arena;
     const struct api_kind *kind = write->kind;
     struct doc_object out = doc_object_start(arena);
@@ -250,10 +250,17 @@ static struct doc_value request_value(const struct chain_write *write, const str
     }
     doc_object_set_c(&out, "operation", doc_make_str(str_from(write->operation)));
     doc_object_set_c(&out, "userInfo", user_value(arena, &write->op->user));
-    doc_object_set_c(&out, "object", seen_as(arena, write, as, write->object));
-    doc_object_set_c(&out, "oldObject", seen_as(arena, write, as, write->old));
     doc_object_set_c(&out, "dryRun", doc_make_bool(write->op->request.dry_run));
     doc_object_set_c(&out, "options", options_value(write));
+    return doc_object_done(&out);
+}
+
+static struct doc_value request_value(const struct chain_write *write, const struct api_kind *as) {
+    struct arena *arena = write->op->arena;
+    struct doc_value request = chain_request_value(write, as);
+    struct doc_object out = doc_object_copy(arena, &request);
+    doc_object_set_c(&out, "object", seen_as(arena, write, as, write->object));
+    doc_object_set_c(&out, "oldObject", seen_as(arena, write, as, write->old));
     return doc_object_done(&out);
 }
 
@@ -395,6 +402,17 @@ bool hook_ask(const struct chain_write *write, const struct hook *hook, const st
                                      .max_reply = APISERVER_REVIEW};
     struct str problem;
     *skip = false;
+    struct err wrong = {0};
+    int wanted = hook->condition_count
+                     ? policy_conditions(write, hook->conditions, hook->condition_count, &wrong)
+                     : 1;
+    if (wanted == 0) {
+        *skip = true;
+        return false;
+    }
+    if (wanted < 0) {
+        return failed(write, hook, str_from(wrong.message), skip);
+    }
     if (op->request.dry_run && !hook->dry_run_fine) {
         return api_error_set(&op->error, arena, 400, "BadRequest",
                              "admission webhook \"%.*s\" does not support dry run",
