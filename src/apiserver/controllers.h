@@ -180,6 +180,25 @@ void ctl_index_destroy(struct api_controllers *c);
 const struct doc_value *ctl_load(struct api_controllers *c, const struct ctl_object *object,
                                  struct arena *arena);
 
+// Takes one item out of a vector that has it at most once.
+#define CTL_REMOVE(vec, wanted)                  \
+    for (size_t at = 0; at < (vec)->len; at++) { \
+        if ((vec)->items[at] == (wanted)) {      \
+            VEC_REMOVE_SWAP((vec), at);          \
+            break;                               \
+        }                                        \
+    }
+
+// ---- controllers_labels.c ----
+struct ctl_ns *ctl_space_get(struct api_controllers *c, struct str ns); // made on first use
+void ctl_space_free(struct ctl_ns *space);
+// Under the labels that object->pod has now; `pod` must not change in between.
+void ctl_link_pod(struct ctl_object *object);
+void ctl_unlink_pod(struct ctl_object *object);
+void ctl_link_follower(struct ctl_object *object);
+void ctl_unlink_follower(struct ctl_object *object);
+void ctl_wake_followers(const struct ctl_object *pod);
+
 // ---- controllers_queue.c ----
 void ctl_wake(struct ctl_object *object);
 void ctl_wake_later(struct ctl_object *object, int64_t delay_ns);

@@ -58,7 +58,7 @@ struct ctl_ns *ctl_space_find(const struct api_controllers *c, struct str ns) {
     return map_find(c->spaces, ns);
 }
 
-static struct ctl_ns *space_get(struct api_controllers *c, struct str ns) {
+struct ctl_ns *ctl_space_get(struct api_controllers *c, struct str ns) {
     struct ctl_ns *space = map_find(c->spaces, ns);
     if (!space) {
         space = NEW(struct ctl_ns);
@@ -189,115 +189,6 @@ static bool same_labels(const struct wl_pod *a, const struct wl_pod *b) {
             memcmp(a->labels, b->labels, a->label_count * sizeof(uint64_t)) == 0);
 }
 
-#define REMOVE_FROM(vec, wanted)                 \
-    for (size_t at = 0; at < (vec)->len; at++) { \
-        if ((vec)->items[at] == (wanted)) {      \
-            VEC_REMOVE_SWAP((vec), at);          \
-            break;                               \
-        }                                        \
-    }
-
-// ---- Pods by label, and who follows them ----
-static struct str hash_key(const uint64_t *hash) {
-    return (struct str){(const char *)hash, sizeof *hash};
-}
-
-static struct ctl_label *label_get(struct ctl_ns *space, uint64_t hash) {
-    struct ctl_label *label = map_find(space->labels, hash_key(&hash));
-    if (!label) {
-        label = NEW(struct ctl_label);
-        map_put(space->labels, hash_key(&hash), label);
-    }
-    return label;
-}
-
-static void label_drop_empty(struct ctl_ns *space, uint64_t hash, struct ctl_label *label) {
-    if (label->pods.len + label->followers.len == 0) {
-        map_remove(space->labels, hash_key(&hash));
-        VEC_FREE(&label->pods);
-        VEC_FREE(&label->followers);
-        free(label);
-    }
-}
-
-const struct ctl_label *ctl_label_find(const struct ctl_ns *space, const uint64_t *labels,
-                                       size_t count) {
-    static const struct ctl_label none;
-    const struct ctl_label *best = NULL;
-    for (size_t i = 0; i < count; i++) {
-        const struct ctl_label *label = map_find(space->labels, hash_key(&labels[i]));
-        if (!label) {
-            return &none;
-        }
-        best = !best || label->pods.len < best->pods.len ? label : best;
-    }
-    return best;
-}
-
-static void link_pod(struct ctl_object *object) {
-    struct ctl_ns *space = space_get(object->kind->c, object->ns);
-    for (size_t i = 0; i < object->pod->label_count; i++) {
-        VEC_PUSH(&label_get(space, object->pod->labels[i])->pods, object);
-    }
-}
-
-static void unlink_pod(struct ctl_object *object) {
-    struct ctl_ns *space = ctl_space_find(object->kind->c, object->ns);
-    for (size_t i = 0; space && i < object->pod->label_count; i++) {
-        uint64_t hash = object->pod->labels[i];
-        struct ctl_label *label = map_find(space->labels, hash_key(&hash));
-        if (label) {
-            REMOVE_FROM(&label->pods, object)
-            label_drop_empty(space, hash, label);
-        }
-    }
-}
-
-static void link_follower(struct ctl_object *object) {
-    struct ctl_ns *space = space_get(object->kind->c, object->ns);
-    if (object->pod->label_count) {
-        VEC_PUSH(&label_get(space, object->pod->labels[0])->followers, object);
-    } else {
-        VEC_PUSH(&space->broad, object);
-    }
-    object->follows = true;
-}
-
-static void unlink_follower(struct ctl_object *object) {
-    struct ctl_ns *space = ctl_space_find(object->kind->c, object->ns);
-    if (!space || !object->follows) {
-        return;
-    }
-    object->follows = false;
-    if (!object->pod->label_count) {
-        REMOVE_FROM(&space->broad, object)
-        return;
-    }
-    uint64_t hash = object->pod->labels[0];
-    struct ctl_label *label = map_find(space->labels, hash_key(&hash));
-    if (label) {
-        REMOVE_FROM(&label->followers, object)
-        label_drop_empty(space, hash, label);
-    }
-}
-
-static void wake_followers(const struct ctl_object *pod) {
-    struct ctl_ns *space = ctl_space_find(pod->kind->c, pod->ns);
-    for (size_t i = 0; space && i < space->broad.len; i++) {
-        ctl_wake(space->broad.items[i]);
-    }
-    for (size_t i = 0; space && i < pod->pod->label_count; i++) {
-        const struct ctl_label *label = map_find(space->labels, hash_key(&pod->pod->labels[i]));
-        for (size_t j = 0; label && j < label->followers.len; j++) {
-            struct ctl_object *follower = label->followers.items[j];
-            if (wl_labels_contain(pod->pod->labels, pod->pod->label_count, follower->pod->labels,
-                                  follower->pod->label_count)) {
-                ctl_wake(follower);
-            }
-        }
-    }
-}
-
 static void wake_pod_owners(const struct ctl_object *pod) {
     struct ctl_object *owner = ctl_controller_of(pod->kind->c, pod);
     if (!owner) {
@@ -353,7 +244,7 @@ static void set_homeless(struct ctl_object *object, bool homeless) {
     if (homeless && !object->homeless) {
         VEC_PUSH(&c->homeless, object);
     } else if (!homeless && object->homeless) {
-        REMOVE_FROM(&c->homeless, object)
+        CTL_REMOVE(&c->homeless, object)
     }
     object->homeless = homeless;
 }
@@ -388,14 +279,14 @@ static void take_pod(struct ctl_object *object, const struct doc_value *value) {
                  before->restarts != now.restarts || // a Job counts them
                  !same_labels(before, &now);
     if (before && !same_labels(before, &now)) {
-        wake_followers(object); // those that matched until now
+        ctl_wake_followers(object); // those that matched until now
     }
     if (now.ip.n) {
         note_ip(c, now.ip);
     }
     bool relabelled = !before || !same_labels(before, &now);
     if (before && relabelled) {
-        unlink_pod(object);
+        ctl_unlink_pod(object);
     }
     use_room(c, before, -1);
     use_room(c, &now, 1);
@@ -411,10 +302,10 @@ static void take_pod(struct ctl_object *object, const struct doc_value *value) {
     free(object->pod);
     object->pod = pack_pod(object, &now);
     if (relabelled) {
-        link_pod(object);
+        ctl_link_pod(object);
     }
     if (moved) {
-        wake_followers(object);
+        ctl_wake_followers(object);
         wake_pod_owners(object);
     }
     uint64_t stage = wl_pod_stage(value);
@@ -432,7 +323,7 @@ static void take_labels(struct ctl_object *object, const struct doc_value *label
         hashes[i] = wl_label_hash(doc_key_at(labels, i), doc_str(doc_value_at(labels, i)));
     }
     pod.labels = hashes;
-    unlink_follower(object);
+    ctl_unlink_follower(object);
     free(object->pod);
     object->pod = pack_pod(object, &pod);
 }
@@ -456,7 +347,7 @@ static bool has_controller(const struct ctl_object *object) {
 }
 
 static void set_orphan(struct ctl_object *object, bool orphan) {
-    struct ctl_ns *space = space_get(object->kind->c, object->ns);
+    struct ctl_ns *space = ctl_space_get(object->kind->c, object->ns);
     for (size_t i = 0; i < space->orphans.len; i++) {
         if (space->orphans.items[i] == object) {
             if (!orphan) {
@@ -499,7 +390,7 @@ static struct ctl_object *add_object(struct ctl_kind *kind, struct str ns, struc
         uid_get(c, uid)->object = object;
     }
     if (kind->role == CTL_POD) {
-        VEC_PUSH(&space_get(c, ns)->pods, object);
+        VEC_PUSH(&ctl_space_get(c, ns)->pods, object);
     }
     return object;
 }
@@ -612,10 +503,10 @@ static void take_autoscaler(struct ctl_object *object, const struct doc_value *v
     uint64_t hash = target_hash(doc_get_str(target, "kind"), doc_get_str(target, "name"));
     struct wl_pod pod = {.labels = &hash, .label_count = 1};
     object->kind->c->scalers += is_new;
-    unlink_follower(object);
+    ctl_unlink_follower(object);
     free(object->pod);
     object->pod = pack_pod(object, &pod);
-    link_follower(object);
+    ctl_link_follower(object);
 }
 
 // Those that scale this object.
@@ -623,7 +514,7 @@ static void wake_scalers(struct api_controllers *c, const struct ctl_kind *kind,
                          struct str name) {
     struct ctl_ns *space = c->scalers ? ctl_space_find(c, ns) : NULL;
     uint64_t hash = target_hash(kind->kind, name);
-    struct ctl_label *label = space ? map_find(space->labels, hash_key(&hash)) : NULL;
+    const struct ctl_label *label = space ? ctl_label_find(space, &hash, 1) : NULL;
     for (size_t i = 0; label && i < label->followers.len; i++) {
         ctl_wake(label->followers.items[i]);
     }
@@ -647,7 +538,7 @@ static void update(struct ctl_object *object, const struct doc_value *value, boo
     case CTL_SERVICE:
         take_labels(object, doc_get(value, "spec", "selector"));
         if (object->pod->label_count) {
-            link_follower(object);
+            ctl_link_follower(object);
         }
         break;
     case CTL_NODE:
@@ -674,7 +565,7 @@ static void update(struct ctl_object *object, const struct doc_value *value, boo
         take_labels(object, doc_len(doc_get(value, "spec", "selector", "matchExpressions"))
                                 ? NULL
                                 : doc_get(value, "spec", "selector", "matchLabels"));
-        link_follower(object);
+        ctl_link_follower(object);
         break;
     case CTL_CRD:
         loop_timer_start(kind->c->rescan, 0);
@@ -745,22 +636,6 @@ static void strand_pods(struct api_controllers *c, struct str node) {
     }
 }
 
-static void space_free(struct ctl_ns *space) {
-    struct str key;
-    void *value;
-    for (size_t i = 0; map_next(space->labels, &i, &key, &value);) {
-        struct ctl_label *label = value;
-        VEC_FREE(&label->pods);
-        VEC_FREE(&label->followers);
-        free(label);
-    }
-    map_destroy(space->labels);
-    VEC_FREE(&space->pods);
-    VEC_FREE(&space->broad);
-    VEC_FREE(&space->orphans);
-    free(space);
-}
-
 static void leave_space(struct ctl_object *object) {
     struct api_controllers *c = object->kind->c;
     struct ctl_ns *space = ctl_space_find(c, object->ns);
@@ -768,16 +643,16 @@ static void leave_space(struct ctl_object *object) {
         return;
     }
     if (object->kind->role == CTL_POD) {
-        REMOVE_FROM(&space->pods, object)
+        CTL_REMOVE(&space->pods, object)
         if (object->pod) {
-            unlink_pod(object);
+            ctl_unlink_pod(object);
         }
     }
-    unlink_follower(object);
-    REMOVE_FROM(&space->orphans, object)
+    ctl_unlink_follower(object);
+    CTL_REMOVE(&space->orphans, object)
     if (space->pods.len + space->broad.len + space->orphans.len + map_len(space->labels) == 0) {
         map_remove(c->spaces, object->ns);
-        space_free(space);
+        ctl_space_free(space);
     }
 }
 
@@ -794,7 +669,7 @@ void ctl_forget(struct ctl_object *object) {
         if (object->pod->node.n) {
             wake_homeless(c, STR(""));
         }
-        wake_followers(object);
+        ctl_wake_followers(object);
         wake_pod_owners(object);
     } else {
         struct ctl_object *owner = ctl_controller_of(c, object);
@@ -811,11 +686,11 @@ void ctl_forget(struct ctl_object *object) {
         wake_volumes_of(c, object->ns, object->name);
         break;
     case CTL_VOLUME:
-        REMOVE_FROM(&c->volumes, object)
+        CTL_REMOVE(&c->volumes, object)
         wake_open_claims(c);
         break;
     case CTL_CLASS:
-        REMOVE_FROM(&c->classes, object)
+        CTL_REMOVE(&c->classes, object)
         break;
     case CTL_AUTOSCALER:
         c->scalers--;
@@ -892,7 +767,7 @@ void ctl_index_destroy(struct api_controllers *c) {
         free(entry);
     }
     for (size_t i = 0; map_next(c->spaces, &i, &key, &value);) {
-        space_free(value);
+        ctl_space_free(value);
     }
     map_destroy(c->objects);
     map_destroy(c->uids);

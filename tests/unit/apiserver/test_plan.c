@@ -366,8 +366,8 @@ static void plans_pods(void **state) {
         if (row->kind == 'r') {
             wl_plan_replica_set(&plan, &object, list, count, &world);
         } else {
-            (row->kind == 's' ? wl_plan_stateful_set
-                              : wl_plan_daemon_set)(&plan, &object, list, count, NULL, 0, &world);
+            (row->kind == 's' ? wl_plan_stateful_set : wl_plan_daemon_set)(&plan, &object, list,
+                                                                           count, NULL, 0, &world);
         }
         expect_plan(row->name, row->want, &plan);
     }
