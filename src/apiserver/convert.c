@@ -149,6 +149,14 @@ static struct doc_value convert_event(struct arena *arena, struct doc_value obje
     for (size_t i = 0; i < ARRAY_LEN(event_fields); i++) {
         rename_member(arena, &object, event_fields[i][to_core], event_fields[i][!to_core]);
     }
+    // The newer group leaves out what the core group writes though it is empty.
+    static const char *const names[] = {"reportingController", "reportingInstance"};
+    for (size_t i = 0; !to_core && i < ARRAY_LEN(names); i++) {
+        const struct doc_value *value = doc_find(&object, str_from(names[i]));
+        if (doc_is(value, DOC_STRING) && doc_str(value).n == 0) {
+            admit_remove_member(arena, &object, names[i]);
+        }
+    }
     return object;
 }
 

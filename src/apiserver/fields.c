@@ -90,6 +90,18 @@ static bool special_value(const struct api_kind *kind, const struct doc_value *o
     return false;
 }
 
+// Events are stored with the names of the core group, whichever one a client asks.
+static struct str stored_path(const struct doc_value *object, struct str field,
+                              struct arena *arena) {
+    if (str_starts(field, STR("regarding.")) && !doc_get(object, "regarding")) {
+        return arena_concat(arena, STR("involvedObject."), str_skip(field, strlen("regarding.")));
+    }
+    if (str_eq(field, STR("reportingController")) && !doc_get(object, "reportingController")) {
+        return STR("reportingComponent");
+    }
+    return field;
+}
+
 bool api_field_value(const struct api_kind *kind, const struct doc_value *object, struct str field,
                      struct arena *arena, struct str *value) {
     bool known = str_eq(field, STR("metadata.name")) ||
@@ -105,7 +117,8 @@ bool api_field_value(const struct api_kind *kind, const struct doc_value *object
         if (str_eq_c(kind->group, rules[i].group) && str_eq_c(kind->kind, rules[i].kind) &&
             is_listed(rules[i].fields, field)) {
             if (!special_value(kind, object, field, arena, value)) {
-                *value = value_text(at_path(object, field), arena);
+                struct str path = stored_path(object, field, arena);
+                *value = value_text(at_path(object, path), arena);
             }
             return true;
         }
