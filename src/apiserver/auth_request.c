@@ -54,10 +54,13 @@ static bool not_found(struct api_op *op, const char *plural, struct str name) {
 static bool is_token_request(struct api_op *op, const struct doc_value *request) {
     struct str kind = doc_get_str(request, "kind");
     struct str version = doc_get_str(request, "apiVersion");
+    size_t slash = str_rfind_char(version, '/');
+    struct str last = slash == STR_NPOS ? version : str_skip(version, slash + 1);
     return !kind.n || str_eq(kind, STR("TokenRequest")) ||
            api_error_set(&op->error, op->arena, 400, "BadRequest",
-                         "%.*s in version \"%.*s\" cannot be handled as a TokenRequest",
-                         STR_ARG(kind), STR_ARG(version));
+                         "%.*s in version \"%.*s\" cannot be handled as a TokenRequest: converting "
+                         "(%.*s.%.*s) to (authentication.TokenRequest): unknown conversion",
+                         STR_ARG(kind), STR_ARG(version), STR_ARG(last), STR_ARG(kind));
 }
 
 static bool check_request(struct api_op *op, struct doc_value *request, int64_t *lifetime) {
