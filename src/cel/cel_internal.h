@@ -181,7 +181,11 @@ enum cel_cost_rule {
     COST_CIDR_IP,
     COST_CIDR_CIDR,
     COST_FORMAT,
+    COST_NONE,
+    COST_NEW_LIST, // of the size of the result
+    COST_SORT,     // each with each
     COST_TRAVERSE,
+    COST_SETS_TWICE,
     COST_SETS, // m * n
     COST_SECOND_TENTH,
 };
@@ -192,7 +196,7 @@ enum cel_cost_rule {
 struct cel_function {
     const char *name;
     const char *signature;
-    bool member;            // the first argument stands before the dot
+    bool member; // the first argument stands before the dot
     uint8_t cost;
     cel_call *call;
 };
@@ -293,6 +297,7 @@ void cel_format_check(struct cel_compiler *c, struct cel_node *call);
 // A function of one constant.
 struct cel_value cel_call_constant(const struct cel_program *program, const struct cel_node *node,
                                    struct cel_value arg);
+uint64_t cel_format_cost(struct str name); // of a named format, for a text of up to nine characters
 struct str cel_format_string(struct cel_eval *e, struct str format, const struct cel_value *list,
                              struct cel_value *error);
 // string(ip), string(cidr)

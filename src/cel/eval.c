@@ -42,13 +42,31 @@ static uint64_t tenth(uint64_t size) {
     return size / 10 + (size % 10 ? 1 : 0);
 }
 
-static uint64_t traversal(struct cel_eval *e, const struct cel_value *list) {
-    uint64_t cost = 1;
-    if (list->kind != CEL_LIST || cel_list_len(list) == 0) {
+// One for each scalar, a tenth of each text, with all that is inside.
+static uint64_t traversal(struct cel_eval *e, const struct cel_value *v, unsigned depth) {
+    uint64_t cost = 0;
+    if (v->kind == CEL_STRING || v->kind == CEL_BYTES) {
+        return v->u.text.n / 10;
+    }
+    if (depth > 64 || !cel_spend(e, 0)) {
+        return 0;
+    }
+    if (v->kind == CEL_LIST) {
+        for (size_t i = 0; i < cel_list_len(v); i++) {
+            struct cel_value item = cel_list_at(e, v, i);
+            cost += traversal(e, &item, depth + 1);
+        }
         return cost;
     }
-    struct cel_value first = cel_list_at(e, list, 0);
-    return tenth(cel_list_len(list)) * (first.kind == CEL_STRING ? 1 : 1);
+    if (v->kind != CEL_MAP && v->kind != CEL_OBJECT) {
+        return 1;
+    }
+    for (size_t i = 0; i < cel_map_len(v); i++) {
+        struct cel_value key, value;
+        cel_map_entry(e, v, i, &key, &value);
+        cost += traversal(e, &key, depth + 1) + traversal(e, &value, depth + 1);
+    }
+    return cost;
 }
 
 static uint64_t call_cost(struct cel_eval *e, enum cel_cost_rule rule, const struct cel_value *args,
@@ -73,11 +91,19 @@ static uint64_t call_cost(struct cel_eval *e, enum cel_cost_rule rule, const str
     case COST_CIDR_CIDR:
         return tenth(8) + tenth(4) + 1 + (args[1].kind == CEL_STRING ? tenth(second) : 0);
     case COST_FORMAT:
-        return tenth(second + 1) * 45;
+        return tenth(second + 1) * cel_format_cost(args[0].u.text);
+    case COST_NONE:
+        return 0;
     case COST_TRAVERSE:
-        return traversal(e, &args[0]);
+        return traversal(e, &args[0], 0);
+    case COST_NEW_LIST:
+        return 11 + cel_size_of(result);
+    case COST_SORT:
+        return 11 + 2 * first * first;
     case COST_SETS:
-        return first * second;
+        return 1 + first * second;
+    case COST_SETS_TWICE:
+        return 1 + 2 * first * second;
     case COST_SECOND_TENTH:
         return tenth(second);
     default:
@@ -184,7 +210,7 @@ static struct cel_value eval_select(struct cel_eval *e, const struct cel_node *n
                                     const struct cel_scope *scope) {
     struct cel_value of = eval(e, node->operand, scope), out;
     struct cel_value key = cel_text(node->name);
-    cel_spend(e, is_attribute(node->operand) ? 1 : 2);
+    cel_spend(e, is_attribute(node->operand) || node->test ? 1 : 2);
     if (is_error(&of)) {
         return of;
     }
@@ -295,7 +321,8 @@ static struct cel_value order_result(struct cel_eval *e, enum cel_operator op,
 
 static bool is_constant(const struct cel_node *node) {
     for (size_t i = 0; i < node->args.len; i++) {
-        if (node->args.items[i]->kind != NODE_LITERAL) {
+        const struct cel_node *part = node->args.items[i];
+        if (part->kind != NODE_LITERAL && !is_constant(part)) {
             return false;
         }
     }
@@ -528,7 +555,7 @@ static struct cel_value eval_list(struct cel_eval *e, const struct cel_node *nod
         }
         cel_list_add(e->arena, out.u.list, item);
     }
-    cel_spend(e, is_constant(node) && node->args.len ? 0 : 10);
+    cel_spend(e, is_constant(node) ? 0 : 10);
     return out;
 }
 
@@ -552,7 +579,7 @@ static struct cel_value eval_map(struct cel_eval *e, const struct cel_node *node
         }
         cel_map_put(e, out.u.map, key, value);
     }
-    cel_spend(e, is_constant(node) && node->args.len ? 0 : 30);
+    cel_spend(e, is_constant(node) ? 0 : 30);
     return out;
 }
 

@@ -319,22 +319,31 @@ bool cel_other_equal(const struct cel_value *a, const struct cel_value *b) {
 
 static const struct {
     const char *function; // format.NAME()
-    const char *shown;
+    uint16_t cost;
 } FORMATS[] = {
-    {"dns1123Label", "DNS1123Label"},
-    {"dns1123Subdomain", "DNS1123Subdomain"},
-    {"dns1035Label", "DNS1035Label"},
-    {"qualifiedName", "QualifiedName"},
-    {"dns1123LabelPrefix", "DNS1123LabelPrefix"},
-    {"dns1123SubdomainPrefix", "DNS1123SubdomainPrefix"},
-    {"dns1035LabelPrefix", "DNS1035LabelPrefix"},
-    {"labelValue", "LabelValue"},
-    {"uri", "URI"},
-    {"uuid", "uuid"},
-    {"byte", "byte"},
-    {"date", "date"},
-    {"datetime", "datetime"},
+    {"dns1123Label", 8},
+    {"dns1123Subdomain", 15},
+    {"dns1035Label", 8},
+    {"qualifiedName", 15},
+    {"dns1123LabelPrefix", 8},
+    {"dns1123SubdomainPrefix", 15},
+    {"dns1035LabelPrefix", 8},
+    {"labelValue", 10},
+    {"uri", 276},
+    {"uuid", 18},
+    {"byte", 21},
+    {"date", 18},
+    {"datetime", 18},
 };
+
+uint64_t cel_format_cost(struct str name) {
+    for (size_t i = 0; i < ARRAY_LEN(FORMATS); i++) {
+        if (str_eq_c(name, FORMATS[i].function)) {
+            return FORMATS[i].cost;
+        }
+    }
+    return 1;
+}
 
 FUNCTION(format_named) {
     for (size_t i = 0; i < ARRAY_LEN(FORMATS); i++) {

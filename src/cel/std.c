@@ -444,7 +444,7 @@ static const struct cel_function STD[] = {
     SIZE("MAB>i"),
     SIZE("s>i"),
     {"type", "A>TA", false, COST_ONE, type_of},
-    {"dyn", "A>*", false, COST_ONE, to_dyn},
+    {"dyn", "A>*", false, COST_NONE, to_dyn},
     {"bool", "b>b", false, COST_ONE, to_bool},
     {"bool", "s>b", false, COST_ONE, to_bool},
     {"bytes", "y>y", false, COST_ONE, to_bytes},

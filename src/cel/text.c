@@ -312,7 +312,7 @@ static const struct cel_function TEXT[] = {
     {"contains", "ss>b", true, COST_CONTAINS, contains},
     {"endsWith", "ss>b", true, COST_TEXT, ends_with},
     {"startsWith", "ss>b", true, COST_TEXT, starts_with},
-    {"matches", "ss>b", false, COST_REGEX, matches},
+    {"matches", "ss>b", false, COST_ONE, matches},
     {"matches", "ss>b", true, COST_REGEX, matches},
     {"find", "ss>s", true, COST_REGEX, find},
     {"findAll", "ss>Ls", true, COST_REGEX, find_all},
