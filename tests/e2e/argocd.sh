@@ -129,6 +129,7 @@ life() { # SIDE
     same "a longer history" app history shop
     check "$side: argocd app rollback" argocd app rollback shop 0 --timeout 60
     eventually "$side: the first state is live" 60 1 k get configmap config -n e2e-shop -o 'jsonpath={.data.v}'
+    eventually "$side: healthy after the rollback" 60 "OutOfSync Healthy" state shop
     same "get after the rollback" app get shop
     check "$side: argocd app delete" argocd app delete shop --yes --wait
     eventually "$side: its objects are gone" 60 "" k get deployments,services -n e2e-shop -o name

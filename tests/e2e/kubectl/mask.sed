@@ -22,6 +22,7 @@ s/\b(skiff-node|node)-[0-9]+\b/NODE/g
 s/v1\.[0-9]+\.[0-9]+([-+][0-9a-z.]+)?/VERSION/g
 s/\b([0-9]+[dhms]){1,2}( ago)?\b/AGE/g
 s/<invalid>/AGE/g
+s/ \(x[0-9]+ over AGE\)//
 s/modifiedAt=[0-9]+/modifiedAt=TIME/g
 s/(Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} +[0-9]+ [0-9:]{8} [0-9]{4}/TIME/g
 s/ +/ /g
