@@ -12,6 +12,7 @@
 
 #include "base/limits.h"
 #include "schema/schema.h"
+#include "schema/struct_problem.h"
 
 static struct schema_struct *compile(struct arena *arena, const char *text) {
     struct doc_value v;
@@ -243,8 +244,59 @@ static void metadata_is_pruned_by_its_own_shape(void **state) {
     assert_true(str_eq_c(pruned[1], "z"));
 }
 
+// tests/data/schema/crd.jsonl: CRD schemas with the causes that kube-apiserver gives for refusing them ("check"), and objects
+// with the violations that its validator of rules finds ("rules"; for updates without ratcheting, so ours may be warnings).
+static void judges_crds_as_kubernetes(void **state) {
+    const char *folder = getenv("SKIFF_TEST_DATA");
+    char path[512];
+    snprintf(path, sizeof path, "%s/schema/crd.jsonl", folder ? folder : "tests/data");
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    char *line = NULL;
+    size_t cap = 0, rows = 0;
+    ssize_t n;
+    while ((n = getline(&line, &cap, file)) > 0) {
+        AUTO(arena_destroy) struct arena *arena = arena_create();
+        struct doc_value row;
+        assert_true(doc_parse_json(str_make(line, (size_t)n), arena, &row, NULL));
+        struct schema_verdict found = {0};
+        AUTO(schema_struct_destroy) struct schema_struct *schema = NULL;
+        if (str_eq_c(doc_get_str(&row, "op"), "check")) {
+            schema_struct_check(arena, doc_get(&row, "schema"),
+                                STR("spec.validation.openAPIV3Schema"), true, &found.problems,
+                                &found.problem_count);
+        } else {
+            schema = schema_struct_compile(doc_get(&row, "schema"), NULL);
+            assert_non_null(schema);
+            struct validator v = {.arena = arena, .old = doc_get(&row, "old")};
+            struct outcome out = {0};
+            struct_check_rules(&v, schema, doc_get(&row, "object"), &out);
+            found = (struct schema_verdict){out.problems, out.count, v.warnings, v.warning_count};
+        }
+        struct doc_array got = doc_array_start(arena);
+        for (size_t i = 0; i < found.problem_count; i++) {
+            doc_array_add(&got, doc_make_str(arena_printf(arena, "%.*s: %.*s",
+                                                          STR_ARG(found.problems[i].path),
+                                                          STR_ARG(found.problems[i].message))));
+        }
+        for (size_t i = 0; i < found.warning_count; i++) {
+            doc_array_add(&got, doc_make_str(found.warnings[i]));
+        }
+        struct doc_value list = doc_array_done(&got);
+        if (!same_set(&list, doc_get(&row, "want"))) {
+            print_error("%s\n", doc_to_json(arena, &list).p);
+            fail_msg("row %zu: %s", rows, doc_to_json(arena, doc_get(&row, "want")).p);
+        }
+        rows++;
+    }
+    free(line);
+    fclose(file);
+    assert_int_equal(rows, 15);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(judges_crds_as_kubernetes),
         cmocka_unit_test(agrees_with_kubernetes),
         cmocka_unit_test(words_of_the_api_server),
         cmocka_unit_test(refuses_schemas),
