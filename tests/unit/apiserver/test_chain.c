@@ -281,6 +281,33 @@ static void test_limit_range(void **state) {
     rig_destroy(rig);
 }
 
+#define GROUP "admissionregistration.k8s.io/v1/"
+static void test_policy(void **state) {
+    (void)state;
+    struct rig *rig = rig_create();
+    static const char policy[] =
+        "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"matchConstraints\":{\"resourceRules\":[{"
+        "\"apiGroups\":[\"\"],\"apiVersions\":[\"v1\"],\"operations\":[\"CREATE\"],"
+        "\"resources\":[\"configmaps\"]}]},\"variables\":[{\"name\":\"n\",\"expression\":"
+        "\"object.metadata.name\"}],\"validations\":[{\"expression\":\"%s\"}]}}";
+    struct str wrong = arena_printf(rig->arena, policy, "nothing == 1");
+    assert_int_equal(rig_create_object(rig, GROUP "validatingadmissionpolicies", "", wrong.p), 422);
+    struct str right = arena_printf(rig->arena, policy, "variables.n.startsWith('ok')");
+    assert_int_equal(rig_create_object(rig, GROUP "validatingadmissionpolicies", "", right.p), 201);
+    assert_int_equal(rig_create_object(rig, "configmaps", "default", CONFIG("free")), 201);
+    assert_int_equal(rig_create_object(rig, GROUP "validatingadmissionpolicybindings", "",
+                                       "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"policyName\":"
+                                       "\"p\",\"validationActions\":[\"Deny\"]}}"),
+                     201);
+    assert_int_equal(rig_create_object(rig, "configmaps", "default", CONFIG("ok")), 201);
+    assert_int_equal(rig_create_object(rig, "configmaps", "default", CONFIG("no")), 422);
+    assert_string_equal(
+        RIG_TEXT(rig, "message"),
+        "configmaps \"no\" is forbidden: ValidatingAdmissionPolicy 'p' with binding "
+        "'b' denied request: failed expression: variables.n.startsWith('ok')");
+    rig_destroy(rig);
+}
+
 static void test_amounts(void **state) {
     (void)state;
     static const struct {
@@ -311,10 +338,15 @@ static void test_amounts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_allowed_and_denied),   cmocka_unit_test(test_mutated),
-        cmocka_unit_test(test_failure_policy),       cmocka_unit_test(test_cancelled_while_parked),
-        cmocka_unit_test(test_resumed_after_change), cmocka_unit_test(test_quota),
-        cmocka_unit_test(test_limit_range),          cmocka_unit_test(test_amounts),
+        cmocka_unit_test(test_allowed_and_denied),
+        cmocka_unit_test(test_mutated),
+        cmocka_unit_test(test_failure_policy),
+        cmocka_unit_test(test_cancelled_while_parked),
+        cmocka_unit_test(test_resumed_after_change),
+        cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_limit_range),
+        cmocka_unit_test(test_amounts),
+        cmocka_unit_test(test_policy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
