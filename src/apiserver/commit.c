@@ -63,6 +63,7 @@ void api_change_record(struct apiserver *server, struct api_entry *entry, int64_
     entry->revision = revision;
     entry->deleted = after == NULL;
     api_entry_set_text(entry, after);
+    api_addresses_changed(server, change);
     VEC_PUSH(&group->changes, change);
     group->revision = revision;
 }
@@ -190,6 +191,7 @@ static void committed(void *ctx, const struct err *error) {
         LOG(LOG_ERROR, "apiserver", "commit failed", "error", error->message);
         struct api_group *next = server->open;
         server->open = NULL;
+        api_addresses_drop(server);
         if (next) {
             undo(next);
         }

@@ -116,6 +116,12 @@ void api_change_record(struct apiserver *server, struct api_entry *entry, int64_
 void api_wait_for_commit(struct apiserver *server, struct api_op *op);
 void api_groups_destroy(struct apiserver *server);
 
+// ---- addresses.c: "10.96.0.7", "30080" ----
+bool api_address_is_taken(struct apiserver *server, const struct api_collection *services,
+                          struct str address);
+void api_addresses_changed(struct apiserver *server, const struct api_change *change);
+void api_addresses_drop(struct apiserver *server);
+
 // ---- history.c and watch.c ----
 struct api_event {
     int64_t revision;
@@ -255,10 +261,10 @@ struct api_op {
     void *ctx;
 };
 struct api_op *api_op_create(struct apiserver *server, void (*finish)(struct api_op *op));
-void api_op_run(struct api_op *op);                       // executes now, replies in a later turn
-void api_op_ready(struct api_op *op);                     // replies in a later turn
-void api_op_resume(struct api_op *op);                    // a parked one: executes again
-void api_op_destroy(struct api_op *op);                   // called by whoever delivered the reply
+void api_op_run(struct api_op *op);     // executes now, replies in a later turn
+void api_op_ready(struct api_op *op);   // replies in a later turn
+void api_op_resume(struct api_op *op);  // a parked one: executes again
+void api_op_destroy(struct api_op *op); // called by whoever delivered the reply
 // Nobody waits for the answer any more. A parked one ends with it; what others changed stays changed.
 void api_op_cancel(struct api_op *op);
 void api_op_add(struct api_op *op, struct blob *part);    // takes the reference over
@@ -283,8 +289,8 @@ struct api_park {
     struct api_answer *answers;
     struct api_park_call *calls;
     unsigned pending, executions;
-    uint64_t salt; // of the ids of its questions
-    bool owned;    // what the request borrowed has been copied
+    uint64_t salt;         // of the ids of its questions
+    bool owned;            // what the request borrowed has been copied
     struct map *converted; // convert.c: texts in other versions, by version and text
 };
 // The answer to a question, which `key` stands for; NULL: it was asked just now and the operation is parked (or
@@ -363,8 +369,7 @@ void api_convert_follow(struct api_op *op, struct blob *before, struct blob *aft
 struct api_convert_job;
 struct api_convert_job *api_convert_start(struct apiserver *server, const struct api_kind *to,
                                           struct blob *const *texts, size_t count,
-                                          void (*done)(void *ctx, struct blob **texts,
-                                                       size_t count,
+                                          void (*done)(void *ctx, struct blob **texts, size_t count,
                                                        const struct api_error *error),
                                           void *ctx);
 void api_convert_drop(struct api_convert_job *job); // NULL is fine
@@ -476,7 +481,8 @@ struct apiserver {
 
     struct api_op *ready_first, *ready_last;
     bool deliver_posted;
-    struct map *calls; // local calls under way by id, for cancel
+    struct map *addresses;                  // of Services; NULL: not built
+    struct map *calls;                      // local calls under way by id, for cancel
     const struct apiserver_calls *callouts; // may be NULL
     struct api_park *parked;
     size_t parked_count;
@@ -496,7 +502,7 @@ struct apiserver {
     struct api_watcher *dead; // to be freed when no dispatch is under way
 
     struct api_authz *authz; // roles and bindings in compiled form (authz.c); NULL: rbac is off
-    struct api_accounts *accounts; // gives out and checks tokens of service accounts; may be NULL
+    struct api_accounts *accounts;   // gives out and checks tokens of service accounts; may be NULL
     const struct api_tokens *tokens; // static ones, of the front end; may be NULL
     struct str root_ca;              // own copy
 

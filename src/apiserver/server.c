@@ -330,6 +330,7 @@ void apiserver_destroy(struct apiserver *server) {
         api_collection_destroy(value);
     }
     map_destroy(server->collections);
+    api_addresses_drop(server);
     map_destroy(server->watches);
     map_destroy(server->local_watches);
     map_destroy(server->calls);

@@ -285,38 +285,10 @@ static bool admit(struct api_op *op, enum api_operation operation, const struct 
            api_chain_admit(op, operation, old, object);
 }
 
-// ---- Services: addresses and ports that are taken ----
-static bool port_is_taken(const struct doc_value *service, struct str address) {
-    for (DOC_EACH_ITEM(doc_get(service, "spec", "ports"), port)) {
-        int64_t node_port = doc_int(doc_get(port, "nodePort"), 0);
-        int64_t wanted;
-        if (node_port && str_to_int64(address, &wanted) && wanted == node_port) {
-            return true;
-        }
-    }
-    return str_eq(doc_get_str(service, "spec", "clusterIP"), address);
-}
-
+// ---- Addresses and ports of Services ----
 static bool address_is_taken(void *ctx, struct str address) {
     struct api_op *op = ctx;
-    struct api_cursor cursor = api_cursor_at(op->collection, (struct str){NULL, 0});
-    AUTO(arena_destroy) struct arena *arena = arena_create();
-    for (struct api_entry *entry; (entry = api_cursor_next(&cursor));) {
-        struct blob *blob = entry->deleted ? NULL : api_entry_text(entry, NULL);
-        // Only a service whose text holds the address is worth parsing.
-        bool taken = false;
-        if (blob && str_has(blob_str(blob), address)) {
-            struct doc_value value;
-            arena_reset(arena);
-            taken = doc_parse_json(blob_str(blob), arena, &value, NULL) &&
-                    port_is_taken(&value, address);
-        }
-        blob_unref(blob);
-        if (taken) {
-            return true;
-        }
-    }
-    return false;
+    return api_address_is_taken(op->server, op->collection, address);
 }
 
 static bool allocate(struct api_op *op, const struct doc_value *old, struct doc_value *object) {

@@ -106,8 +106,13 @@ static void check_rows(struct power *power, uint64_t seed) {
         char name[16];
         snprintf(name, sizeof name, "/t/%02zu", key);
         struct blob *blob = power->store->ops->read(power->store, str_from(name), &err);
-        long long has_key = 0, revision = 0;
-        if (blob && sscanf(blob->data, "%lld %lld", &has_key, &revision) != 2) {
+        int64_t revision = 0;
+        struct str number, rest;
+        if (blob) {
+            (void)str_cut(blob_str(blob), ' ', &number, &rest);
+            (void)str_cut(rest, ' ', &number, &rest);
+        }
+        if (blob && !str_to_int64(number, &revision)) {
             fail_msg("seed %llu: %s holds rubbish", (unsigned long long)seed, name);
         }
         for (size_t i = 40; blob && i < blob->len; i++) {
