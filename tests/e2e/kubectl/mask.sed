@@ -27,4 +27,4 @@ s/modifiedAt=[0-9]+/modifiedAt=TIME/g
 s/(Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} +[0-9]+ [0-9:]{8} [0-9]{4}/TIME/g
 s/ +/ /g
 s/ $//
-/reflector\.go:[0-9]+\] "Warning: watch ended/d
+/reflector\.go:[0-9]+\] ("Warning: watch ended|.*very short watch)/d
