@@ -237,8 +237,11 @@ static bool has_room(struct front_call *call) {
     enum api_verb verb = call->op->request.verb;
     call->writing = verb != API_VERB_GET && verb != API_VERB_LIST && verb != API_VERB_WATCH;
     size_t *count = call->writing ? &front->writing : &front->reading;
+    // Who takes no replies must not lock out those who ask for one object: only what may be large waits at first.
+    bool large = verb == API_VERB_LIST || verb == API_VERB_WATCH;
+    size_t backlog = http_exchange_server_backlog(call->exchange);
     if (*count >= (size_t)(call->writing ? FRONT_WRITING : FRONT_READING) ||
-        http_exchange_server_backlog(call->exchange) > FRONT_BACKLOG) {
+        backlog > (size_t)FRONT_BACKLOG * (large ? 1 : 2)) {
         api_error_set(&call->op->error, call->op->arena, 429, "TooManyRequests",
                       "Too many requests, please try again later.");
         call->op->error.retry_after_seconds = 1;
