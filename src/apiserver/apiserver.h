@@ -39,10 +39,10 @@ void apiserver_calls_destroy(struct apiserver_calls *calls);
 
 struct apiserver_options {
     struct loop *loop;
-    struct store *store;        // borrowed; closed by the owner afterwards
-    struct metrics *metrics;    // may be NULL
+    struct store *store;                 // borrowed; closed by the owner afterwards
+    struct metrics *metrics;             // may be NULL
     const struct apiserver_calls *calls; // borrowed; may be NULL
-    unsigned nodes;             // simulated nodes; 0: pods stay Pending
+    unsigned nodes;                      // simulated nodes; 0: pods stay Pending
     int64_t pod_start_delay_ns; // default time from scheduled to Ready; annotations override it
     size_t cache_bytes; // object texts kept in memory; 0: the default (APISERVER_CACHE_BYTES)
     bool no_workloads;  // switch the simulated controllers off (pure API)

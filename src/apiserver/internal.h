@@ -36,10 +36,10 @@ struct
     bool schema_refused; // custom kind whose schema did not compile: not served
     struct str
         storage_group; // where its objects are kept; differs from `group` for events.k8s.io only
-    struct str storage_version;     // all versions of a kind are stored as this one
+    struct str storage_version;        // all versions of a kind are stored as this one
     const struct doc_value *converter; // spec.conversion.webhook of a custom kind, or NULL
     struct str deprecation;            // what clients of a deprecated version are warned of
-    const struct str *subresources; // besides status and scale, e.g. "eviction"
+    const struct str *subresources;    // besides status and scale, e.g. "eviction"
     size_t subresource_count;
     struct str scale_spec_path, scale_status_path, scale_selector_path; // ".spec.replicas", ...
     const struct str
@@ -110,8 +110,8 @@ struct api_admission {
     const struct str *duplicates;
     size_t duplicate_count;
     bool yaml;
-    bool has_empty; // found by the decoder: an empty list or map that is not written again
-    bool defaults_only;          // the checks come later, after others changed the object
+    bool has_empty;     // found by the decoder: an empty list or map that is not written again
+    bool defaults_only; // the checks come later, after others changed the object
     // Warnings for the Warning header, added by admission (arena).
     struct str *warnings;
     size_t warning_count;
