@@ -114,10 +114,6 @@ void api_tokens_destroy(struct api_tokens *tokens) {
     }
 }
 
-size_t api_tokens_count(const struct api_tokens *tokens) {
-    return tokens->list.len;
-}
-
 bool apiserver_tokens_parse(struct str csv, struct err *err) {
     struct api_tokens *tokens = api_tokens_create(csv, err);
     api_tokens_destroy(tokens);

@@ -8,7 +8,6 @@
 struct api_tokens;
 struct api_tokens *api_tokens_create(struct str csv, struct err *err);
 void api_tokens_destroy(struct api_tokens *tokens);
-size_t api_tokens_count(const struct api_tokens *tokens);
 // The user of an Authorization header; NULL when it names nobody. Takes the same time for every wrong token.
 const struct api_user *api_tokens_find(const struct api_tokens *tokens, struct str authorization);
 

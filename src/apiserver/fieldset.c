@@ -273,8 +273,8 @@ struct fieldset fieldset_union(struct arena *arena, const struct fieldset *a,
     return out;
 }
 
-static struct fieldset minus(struct arena *arena, const struct fieldset *a,
-                             const struct fieldset *b, bool below) {
+struct fieldset fieldset_minus(struct arena *arena, const struct fieldset *a,
+                               const struct fieldset *b) {
     struct fieldset out = {.name = a->name, .member = a->member};
     uint32_t j = 0;
     for (uint32_t i = 0; i < a->len; i++) {
@@ -287,21 +287,9 @@ static struct fieldset minus(struct arena *arena, const struct fieldset *a,
             continue;
         }
         const struct fieldset *y = b->items[j];
-        if (!below || !y->member) {
-            keep_copy(arena, &out, x->name, x->member && !y->member, minus(arena, x, y, below));
-        }
+        keep_copy(arena, &out, x->name, x->member && !y->member, fieldset_minus(arena, x, y));
     }
     return out;
-}
-
-struct fieldset fieldset_minus(struct arena *arena, const struct fieldset *a,
-                               const struct fieldset *b) {
-    return minus(arena, a, b, false);
-}
-
-struct fieldset fieldset_minus_below(struct arena *arena, const struct fieldset *a,
-                                     const struct fieldset *b) {
-    return minus(arena, a, b, true);
 }
 
 struct fieldset fieldset_common(struct arena *arena, const struct fieldset *a,

@@ -32,9 +32,6 @@ struct fieldset fieldset_minus(struct arena *arena, const struct fieldset *a,
                                const struct fieldset *b);
 struct fieldset fieldset_common(struct arena *arena, const struct fieldset *a,
                                 const struct fieldset *b);
-// Without what is in `b`, and without everything below it.
-struct fieldset fieldset_minus_below(struct arena *arena, const struct fieldset *a,
-                                     const struct fieldset *b);
 // Whether FieldsV1 `fields` has a member of `set`, without parsing all of it.
 bool fieldset_touches(const struct fieldset *set, const struct doc_value *fields);
 // Every member, in order: path is ".spec.ports[port=80,protocol=\"TCP\"].name".

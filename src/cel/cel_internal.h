@@ -152,7 +152,6 @@ const struct cel_type *cel_type_make(struct arena *arena, enum cel_kind kind,
                                      const struct cel_type *key, const struct cel_type *item);
 const struct cel_type *cel_type_root(const struct cel_type *type); // behind bound parameters
 const struct cel_field *cel_type_field(const struct cel_type *type, struct str name);
-const struct cel_type *cel_type_of_value(struct arena *arena, const struct cel_value *v);
 const struct cel_type *cel_type_named(struct str name); // "int", "list", ...; NULL
 
 // ---- check.c ----

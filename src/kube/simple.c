@@ -210,13 +210,6 @@ struct kube_list *kube_list_start(struct kube_client *client, const struct kube_
     return list;
 }
 
-void kube_list_cancel(struct kube_list *list) {
-    if (list && !list->cancelled) {
-        list->cancelled = true;
-        list->client->ops->cancel(list->client, list->call);
-    }
-}
-
 struct list_wait {
     struct loop *loop;
     struct arena *arena;

@@ -38,7 +38,6 @@ struct kube_list_handler {
 struct kube_list;
 struct kube_list *kube_list_start(struct kube_client *client, const struct kube_request *request,
                                   const struct kube_list_handler *handler);
-void kube_list_cancel(struct kube_list *list); // before `done` ran; `done` does not run any more
 
 // The whole list as documents in the arena, each with its apiVersion and kind. Starts over once when a page expired.
 bool kube_list_wait(struct loop *loop, struct kube_client *client,

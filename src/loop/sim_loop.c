@@ -8,11 +8,13 @@
 // 2026-01-01T00:00:00Z, so that texts with dates are the same in every run.
 #define SIM_WALL_START (INT64_C(1767225600) * 1000 * 1000 * 1000)
 
+// Workers' results arrive after a seeded delay of up to this, so that their order varies with the seed.
+enum { WORK_DELAY_NS = 1000 * 1000 };
+
 struct sim_loop {
     struct loop base;
     int64_t now;
     uint64_t random[4]; // xoshiro256**
-    int64_t work_delay_max;
     int64_t wall_offset;
     bool stopped;
 };
@@ -80,9 +82,8 @@ static void sim_job_due(void *ctx) {
 }
 
 static void sim_start_job(struct loop *loop, struct loop_job *job) {
-    int64_t max = sim_of(loop)->work_delay_max;
     job->timer = loop_timer_create(loop, sim_job_due, job);
-    loop_timer_start(job->timer, (int64_t)loop_random_below(loop, (uint64_t)max + 1));
+    loop_timer_start(job->timer, (int64_t)loop_random_below(loop, WORK_DELAY_NS + 1));
 }
 
 static void sim_run(struct loop *loop) {
@@ -122,7 +123,6 @@ struct loop *sim_loop_create(uint64_t seed) {
     struct sim_loop *sim = NEW(struct sim_loop);
     loop_init(&sim->base, &SIM_OPS);
     sim_seed(sim, seed);
-    sim->work_delay_max = 1000 * 1000;
     return &sim->base;
 }
 
@@ -132,10 +132,6 @@ void sim_loop_destroy(struct loop *loop) {
 
 void sim_loop_jump_wall(struct loop *loop, int64_t by_ns) {
     sim_of(loop)->wall_offset += by_ns;
-}
-
-void sim_loop_set_work_delay(struct loop *loop, int64_t max_ns) {
-    sim_of(loop)->work_delay_max = max_ns > 0 ? max_ns : 0;
 }
 
 // One callback that is due no later than `until_ns`.

@@ -12,7 +12,5 @@ void sim_loop_run(struct loop *loop, int64_t until_ns);
 bool sim_loop_step(struct loop *loop); // one callback; false when nothing is left
 // The wall clock is set to another time, as by an operator or NTP; the monotonic one goes on.
 void sim_loop_jump_wall(struct loop *loop, int64_t by_ns);
-// Workers' results arrive after a seeded delay of up to this (default 1 ms), so that their order varies with the seed.
-void sim_loop_set_work_delay(struct loop *loop, int64_t max_ns);
 
 #endif

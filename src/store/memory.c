@@ -192,10 +192,6 @@ void store_memory_crash(struct store *base) {
     store->done(store->ctx, &err);
 }
 
-size_t store_memory_rows(const struct store *store) {
-    return map_len(of(store)->rows);
-}
-
 uint64_t store_memory_commits(const struct store *store) {
     return of(store)->commits;
 }

@@ -13,7 +13,6 @@ void store_memory_fail(struct store *store, enum err_code code, unsigned commits
 // The power goes: a commit under way is kept or lost as a whole (by the loop's seeded randomness). Destroy the server first:
 // `done` runs with ERR_CANCELLED at once, only so that what waits for it can be freed.
 void store_memory_crash(struct store *store);
-size_t store_memory_rows(const struct store *store);
 uint64_t store_memory_commits(const struct store *store); // that succeeded; for "no write at rest"
 
 #endif

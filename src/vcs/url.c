@@ -316,11 +316,6 @@ struct str vcs_scrub_url(struct str url, struct arena *arena) {
                         STR_ARG(str_skip(rest, at + 1)));
 }
 
-bool vcs_is_local(struct str url) {
-    struct git_url parsed;
-    return git_url_parse(url, &parsed, NULL) && parsed.scheme == GIT_FILE;
-}
-
 bool vcs_check_url(struct str url, struct err *err) {
     struct git_url parsed;
     return git_url_parse(url, &parsed, err);

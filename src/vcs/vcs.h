@@ -81,7 +81,6 @@ int vcs_askpass_main(int argc, char *const *argv); // exit code
 struct str vcs_normalize_url(struct str url, struct arena *arena);
 // Without user name and password: what logs, errors and metrics may show.
 struct str vcs_scrub_url(struct str url, struct arena *arena);
-bool vcs_is_local(struct str url); // a file URL or an absolute path
 // Whether a file's content is a Git LFS pointer, which renders cannot use.
 bool vcs_is_lfs_pointer(struct str content);
 // Refuses what could be taken for an option or a local program ("-x", "ext::", unknown schemes, control characters).
