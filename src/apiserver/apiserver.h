@@ -59,6 +59,9 @@ struct apiserver_options {
 struct str apiserver_root_ca(const struct apiserver *server);
 struct apiserver *apiserver_create(const struct apiserver_options *options, struct err *err);
 void apiserver_destroy(struct apiserver *server);
+// From now on the Service default/kubernetes leads there, and comes back when it is deleted. `host` is an IPv4 address that
+// is not a loopback; empty: there is none, and the Service has no endpoints.
+void apiserver_set_address(struct apiserver *server, struct str host, unsigned port);
 bool apiserver_is_ready(const struct apiserver *server);
 int64_t apiserver_revision(const struct apiserver *server);
 

@@ -583,6 +583,24 @@ static void update(struct ctl_object *object, const struct doc_value *value, boo
     ctl_wake(object);
 }
 
+// What each namespace has comes back when it was deleted or changed.
+static void wake_space_of(const struct ctl_kind *kind, enum kube_event event, struct str ns,
+                          struct str name) {
+    bool account = str_eq_c(name, "default") && event == KUBE_DELETED;
+    const struct kube_gvr *gvr = account                              ? &wl_service_accounts
+                                 : str_eq_c(name, "kube-root-ca.crt") ? &wl_config_maps
+                                                                      : NULL;
+    if (!gvr || !str_eq(kind->gvr.resource, gvr->resource) || kind->gvr.group.n) {
+        return;
+    }
+    const struct ctl_kind *spaces =
+        ctl_kind_find(kind->c, wl_namespaces.group, wl_namespaces.resource);
+    struct ctl_object *space = spaces ? ctl_find(kind->c, spaces, STR(""), ns) : NULL;
+    if (space) {
+        ctl_wake(space);
+    }
+}
+
 void ctl_take(struct ctl_kind *kind, enum kube_event event, const struct doc_value *value) {
     struct api_controllers *c = kind->c;
     struct str ns = wl_ns(value), name = wl_name(value), uid = wl_uid(value);
@@ -590,6 +608,7 @@ void ctl_take(struct ctl_kind *kind, enum kube_event event, const struct doc_val
     (void)str_to_int64(doc_get_str(value, "metadata", "resourceVersion"), &version);
     struct ctl_object *object = ctl_find(c, kind, ns, name);
     wake_scalers(c, kind, ns, name);
+    wake_space_of(kind, event, ns, name);
     if (event == KUBE_DELETED) {
         if (object && str_eq(object->uid, uid)) {
             ctl_forget(object);

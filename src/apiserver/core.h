@@ -169,6 +169,8 @@ void api_watch_kinds_changed(struct apiserver *server); // ends the watches of k
 // Makes the objects that a real server has from its start; after a change of the kinds, those that follow them.
 void api_own_objects(struct apiserver *server);
 void api_own_kinds_changed(struct apiserver *server);
+struct api_home;
+void api_home_destroy(struct api_home *home); // own_address.c
 struct doc_value api_own_requester(struct api_op *op, struct doc_value object);
 void api_watches_destroy(struct apiserver *server);
 
@@ -498,6 +500,7 @@ struct apiserver {
     struct loop_timer *watch_timer;
     struct loop_timer *repair_timer; // own writes that failed are tried again
     bool own_objects;                // APIServices and the like are kept (own_objects.c)
+    struct api_home *home; // keeps the Service of the API itself; NULL: its address is not told
     unsigned dispatching;
     struct api_watcher *dead; // to be freed when no dispatch is under way
 

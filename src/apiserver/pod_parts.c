@@ -16,7 +16,7 @@ static bool not_allowed(struct api_op *op) {
 static bool reply_done(struct api_op *op) {
     op->status = 201;
     api_op_add_text(op, STR("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"
-                            "\"status\":\"Success\",\"code\":201}"));
+                            "\"status\":\"Success\",\"code\":201}\n"));
     return true;
 }
 

@@ -350,7 +350,27 @@ void ctl_service_gone(const struct ctl_object *object) {
     blob_unref(text);
 }
 
-// Each namespace has its ServiceAccount "default"; a deleted one comes back with the next change of the namespace.
+// The certificates that pods trust: made, and put right when somebody changed them.
+static void keep_root_ca(struct ctl_object *object, struct wl_plan *plan) {
+    struct api_controllers *c = object->kind->c;
+    struct doc_value wanted = wl_root_ca(plan->arena, object->name, apiserver_root_ca(c->server));
+    AUTO(blob_unref)
+    struct blob *blob =
+        apiserver_peek(c->server, &wl_config_maps, object->name, STR("kube-root-ca.crt"));
+    struct doc_value *present = ARENA_NEW(plan->arena, struct doc_value);
+    struct err err = {0};
+    if (!blob) {
+        wl_create(plan, &wl_config_maps, object->name, wanted)->exists_is_fine = true;
+    } else if (doc_parse_json_copy(blob_str(blob), plan->arena, present, &err) &&
+               !wl_is_deleting(present) &&
+               !str_eq(doc_get_str(present, "data", "ca.crt"),
+                       doc_get_str(&wanted, "data", "ca.crt"))) {
+        wl_patch(plan, &wl_config_maps, present,
+                 wl_object(plan->arena, "data", *doc_get(&wanted, "data"), NULL));
+    }
+}
+
+// Each namespace has its ServiceAccount "default" and those certificates; what was deleted comes back.
 static void visit_namespace(struct ctl_object *object, const struct doc_value *value,
                             struct wl_plan *plan) {
     struct api_controllers *c = object->kind->c;
@@ -369,13 +389,7 @@ static void visit_namespace(struct ctl_object *object, const struct doc_value *v
                             "metadata", metadata, NULL))
             ->exists_is_fine = true;
     }
-    present = apiserver_peek(c->server, &wl_config_maps, object->name, STR("kube-root-ca.crt"));
-    blob_unref(present);
-    if (!present) {
-        wl_create(plan, &wl_config_maps, object->name,
-                  wl_root_ca(plan->arena, object->name, apiserver_root_ca(c->server)))
-            ->exists_is_fine = true;
-    }
+    keep_root_ca(object, plan);
 }
 
 static void visit_workload(struct ctl_object *object, const struct doc_value *value,

@@ -318,6 +318,7 @@ void apiserver_destroy(struct apiserver *server) {
         api_controllers_destroy(server->controllers);
     }
     loop_timer_destroy(server->repair_timer);
+    api_home_destroy(server->home);
     api_watches_destroy(server);
     api_park_cancel_all(server);
     cancel_waiting(server);

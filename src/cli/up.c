@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // `skiff up`: the embedded API, its door, and the controllers over it, in one process.
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -173,6 +176,31 @@ static bool write_kubeconfig(struct up *up, struct err *err) {
     return write_file(up, "kubeconfig", text, err);
 }
 
+// Where the pods of a cluster would reach the API: the host it listens on, or this machine's first address when that is
+// any or a loopback, as kube-apiserver advertises it.
+static struct str advertised(struct up *up) {
+    struct str host = host_of(up->listen);
+    struct in_addr ip;
+    char text[INET_ADDRSTRLEN] = "";
+    struct ifaddrs *all = NULL;
+    if (!is_any(host) && inet_pton(AF_INET, arena_cstr(up->arena, host), &ip) == 1 &&
+        ntohl(ip.s_addr) >> 24 != 127) {
+        return host;
+    }
+    if (getifaddrs(&all) != 0) {
+        return STR("");
+    }
+    for (struct ifaddrs *each = all; each && !text[0]; each = each->ifa_next) {
+        if (each->ifa_addr && each->ifa_addr->sa_family == AF_INET && each->ifa_flags & IFF_UP &&
+            !(each->ifa_flags & IFF_LOOPBACK)) {
+            const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)each->ifa_addr;
+            (void)inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
+        }
+    }
+    freeifaddrs(all);
+    return arena_dup(up->arena, str_from(text));
+}
+
 // ---- Start ----
 static void ready(void *ctx) {
     struct up *up = ctx;
@@ -229,6 +257,7 @@ static bool start_server(struct up *up, struct err *err) {
     if (!up->listener) {
         return err_wrap(err, "--listen");
     }
+    apiserver_set_address(up->server, advertised(up), http_server_port(up->listener));
     serve->home = local_client_create(
         up->server, STR("system:serviceaccount:argocd:argocd-application-controller"));
     serve->on_ready = ready;

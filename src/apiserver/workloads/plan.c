@@ -459,7 +459,8 @@ struct doc_value wl_pod_make(struct arena *arena, const struct wl_pod_spec *spec
     struct doc_object metadata = doc_object_start(arena);
     if (spec->name.n) {
         doc_object_set_c(&metadata, "name", doc_make_str(spec->name));
-    } else {
+    }
+    if (spec->generate_name.n) {
         doc_object_set_c(&metadata, "generateName", doc_make_str(spec->generate_name));
     }
     doc_object_set_c(&metadata, "namespace", doc_make_str(spec->ns));

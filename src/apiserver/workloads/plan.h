@@ -261,7 +261,8 @@ void wl_conditions_remove(struct wl_conditions *conditions, const char *type);
 struct doc_value wl_conditions_done(const struct wl_conditions *conditions);
 
 // A pod made from `template` for a controller; `pick` chooses the node among those the pod's nodeSelector allows, and
-// `node` names one outright (DaemonSets). Exactly one of name and generate_name is given.
+// `node` names one outright (DaemonSets). With both of name and generate_name the second
+// is a note only.
 struct wl_pod_spec {
     const struct doc_value *template;
     struct str ns, name, generate_name;

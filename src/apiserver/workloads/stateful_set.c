@@ -118,6 +118,7 @@ static void create_pod(const struct stateful *s, int64_t ordinal) {
         .template = &template,
         .ns = wl_ns(s->set),
         .name = name,
+        .generate_name = arena_printf(arena, "%.*s-", STR_ARG(wl_name(s->set))),
         .owners = wl_owner(arena, "apps/v1", "StatefulSet", s->set),
         .world = s->world,
         .pick = str_hash(wl_name(s->set)) % 1024 + (uint64_t)ordinal,

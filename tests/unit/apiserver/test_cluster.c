@@ -447,6 +447,47 @@ static void namespaces_say_what_remains(void **state) {
     rig_destroy(rig);
 }
 
+static void what_each_cluster_has_comes_back(void **state) {
+    struct rig *rig = start(1);
+    static const char *const kinds[] = {"discovery.k8s.io/v1/endpointslices", "endpoints",
+                                        "services"};
+    assert_int_equal(404, rig_get(rig, "services", "default", "kubernetes"));
+    apiserver_set_address(rig->server, STR("192.0.2.7"), 6443);
+    pass(rig, 1);
+    struct doc_value service = get(rig, "services", "default", "kubernetes");
+    expect_text(&service, "10.96.0.1", "spec", "clusterIP");
+    int64_t version = apiserver_revision(rig->server);
+    pass(rig, 60);
+    assert_int_equal(version, apiserver_revision(rig->server)); // looking writes nothing
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        assert_int_equal(200, rig_delete(rig, kinds[i], "default", "kubernetes"));
+    }
+    apiserver_set_address(rig->server, STR("192.0.2.8"), 6444);
+    pass(rig, 11);
+    struct doc_value endpoints = get(rig, "endpoints", "default", "kubernetes");
+    const struct doc_value *subset = doc_at(doc_get(&endpoints, "subsets"), 0);
+    expect_text(doc_at(doc_get(subset, "addresses"), 0), "192.0.2.8", "ip", NULL);
+    apiserver_set_address(rig->server, STR("192.0.2.9"), 6445); // another port after a restart
+    pass(rig, 1);
+    struct doc_value slice = get(rig, kinds[0], "default", "kubernetes");
+    assert_int_equal(6445, doc_int(doc_get(doc_at(doc_get(&slice, "ports"), 0), "port"), 0));
+    service = get(rig, "services", "default", "kubernetes");
+    const struct doc_value *port = doc_at(doc_get(&service, "spec", "ports"), 0);
+    assert_int_equal(6445, doc_int(doc_get(port, "targetPort"), 0));
+
+    assert_int_equal(200, rig_delete(rig, "serviceaccounts", NS, "default"));
+    assert_int_equal(200, rig_delete(rig, "configmaps", NS, "kube-root-ca.crt"));
+    pass(rig, 1);
+    get(rig, "serviceaccounts", NS, "default");
+    get(rig, "configmaps", NS, "kube-root-ca.crt");
+    assert_int_equal(200, rig_patch(rig, KUBE_PATCH_MERGE, "configmaps", NS, "kube-root-ca.crt",
+                                    "{\"data\":{\"ca.crt\":\"other\"}}"));
+    pass(rig, 1);
+    struct doc_value bundle = get(rig, "configmaps", NS, "kube-root-ca.crt");
+    expect_text(&bundle, "", "data", "ca.crt");
+    rig_destroy(rig);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_are_told_and_end),
@@ -460,6 +501,7 @@ int main(void) {
         cmocka_unit_test(autoscalers_keep_bounds),
         cmocka_unit_test(pods_have_parts),
         cmocka_unit_test(namespaces_say_what_remains),
+        cmocka_unit_test(what_each_cluster_has_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
