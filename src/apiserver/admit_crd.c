@@ -32,8 +32,28 @@ static void fill_spec(struct arena *arena, struct doc_value *spec) {
     admit_default_in(arena, spec, "conversion", fill_conversion);
 }
 
+// Clients read the status of a definition right after they made it.
+static struct doc_value first_status(struct arena *arena, const struct doc_value *crd) {
+    struct doc_object names = doc_object_start(arena), status = doc_object_start(arena);
+    struct doc_array stored = doc_array_start(arena);
+    for (DOC_EACH_ITEM(doc_get(crd, "spec", "versions"), version)) {
+        if (doc_bool(doc_get(version, "storage"), false)) {
+            doc_array_add(&stored, doc_make_str(doc_get_str(version, "name")));
+        }
+    }
+    doc_object_set_c(&names, "plural", DOC_S(""));
+    doc_object_set_c(&names, "kind", DOC_S(""));
+    doc_object_set_c(&status, "conditions", doc_null());
+    doc_object_set_c(&status, "acceptedNames", doc_object_done(&names));
+    doc_object_set_c(&status, "storedVersions", doc_array_done(&stored));
+    return doc_object_done(&status);
+}
+
 void admit_crd_fill(struct admit *a, struct doc_value *object) {
     admit_default_in(a->arena, object, "spec", fill_spec);
+    if (!a->old) {
+        admit_set_member(a->arena, object, "status", first_status(a->arena, object));
+    }
 }
 
 // ---- Checks ----
