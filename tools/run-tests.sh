@@ -66,7 +66,13 @@ if [ $mode = normal ] || [ $mode = full ]; then
         s=$(grep -c '^skipped ' "$log/out")
         if [ $code -ne 0 ] && [ "$f" = 0 ]; then f=1; fi
         if [ $((p + f + s)) = 0 ]; then f=1; fi
-        if [ "$f" != 0 ]; then tail -n 60 "$log/out"; else grep '^skipped ' "$log/out"; fi
+        if [ "$f" != 0 ]; then
+            grep -A 16 '^not ok ' "$log/out" | head -n 200
+            echo "--- the end of its output:"
+            tail -n 20 "$log/out"
+        else
+            grep '^skipped ' "$log/out"
+        fi
         echo "   $p passed, $f failed, $s skipped"
         passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     done
