@@ -6,7 +6,8 @@
 // ---- Containers ----
 
 static struct str under(struct admit *a, struct str path, const char *key) {
-    return admit_path_of(a, "%.*s.%s", STR_ARG(path), key);
+    struct str name = str_from(key); // with %s gcc suspects a null at -O3
+    return admit_path_of(a, "%.*s.%.*s", STR_ARG(path), STR_ARG(name));
 }
 
 static struct str item_path(struct admit *a, struct str path, const char *key, size_t i) {

@@ -159,7 +159,7 @@ struct triple {
 static bool read_triple(struct reader *reader, struct str in, struct triple *out) {
     *out = (struct triple){.list = doc_array_start(reader->arena)};
     while (in.n) {
-        struct wire wire;
+        struct wire wire = {0}; // gcc at -O3 does not see that bad() is always false
         if (!read_wire(reader, &in, &wire)) {
             return false;
         }

@@ -184,7 +184,7 @@ void rig_run(struct rig *rig, int64_t ns) {
 }
 
 void rig_run_until(struct rig *rig, const int *counter, int value) {
-    for (int i = 0; i < 5000 && *counter < value; i++) {
+    for (int i = 0; i < 60000 && *counter < value; i++) {
         rig_run(rig, NS_PER_MS);
     }
 }

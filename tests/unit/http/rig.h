@@ -45,7 +45,7 @@ void rig_stop(struct rig *rig);
 void rig_call(struct rig *rig, const char *method, const char *path, struct http_call call);
 uint64_t rig_begin(struct rig *rig, const char *method, const char *path, struct http_call call);
 void rig_run(struct rig *rig, int64_t ns);                          // the loop, for so long
-void rig_run_until(struct rig *rig, const int *counter, int value); // or 5 seconds
+void rig_run_until(struct rig *rig, const int *counter, int value); // or a minute
 
 // A connection without any client: blocking, while the loop runs between writes and reads.
 int raw_connect(struct rig *rig);
