@@ -461,8 +461,9 @@ static void check_job(struct admit *a, const struct doc_value *object) {
         admit_problem_invalid(a, STR("spec.selector"), selector, "`selector` not auto-generated");
     }
     for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
-        admit_check_not_negative(a, admit_path_of(a, "spec.%s", counts[i]),
-                                 doc_find(spec, str_from(counts[i])));
+        struct str name = str_from(counts[i]);
+        admit_check_not_negative(a, admit_path_of(a, "spec.%.*s", STR_ARG(name)),
+                                 doc_find(spec, name));
     }
     admit_check_choice(a, STR("spec.completionMode"), doc_get(spec, "completionMode"),
                        "NonIndexed Indexed");
