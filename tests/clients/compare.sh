@@ -133,7 +133,7 @@ run_subject() { # FILE
     done <"$1"
     leave "$subject"
 }
-run_lane() { # NUMBER FILE...
+run_lane() { # NUMBER FILE...: those of the files that no other lane has begun
     lane=$work/lane$1
     shift
     mkdir -p "$lane"
@@ -141,7 +141,10 @@ run_lane() { # NUMBER FILE...
     cp "$embedded" "$lane/embedded.config"
     [ -z "$real" ] || cp "$real" "$lane/real.config"
     trap - EXIT INT TERM
-    for file in "$@"; do run_subject "$file" >"$lane/$(basename "$file").out"; done
+    for file in "$@"; do
+        mkdir "$work/begun.$(basename "$file")" 2>/dev/null || continue
+        run_subject "$file" >"$lane/$(basename "$file").out"
+    done
 }
 if command -v on_sides >/dev/null; then
     on_sides embedded "$embedded"
@@ -152,23 +155,26 @@ for file in "$cases"/*.cases; do
     subject=$(basename "$file" .cases | sed 's/^[0-9]*-//')
     case " ${ONLY:-$subject} " in *" $subject "*) files="$files $file" ;; esac
 done
-# Without the real one its share of the processors is free: two lanes of subjects, the nodes alone at the end, since they change for all.
-first= second= last=
-turn=1
-for file in $files; do
-    case $file:$real in
-    *-nodes.cases:) last=$file ;;
-    *:?*) first="$first $file" ;;
-    *) if [ $turn = 1 ]; then first="$first $file" turn=2; else second="$second $file" turn=1; fi ;;
-    esac
+# Without the real one its share of the processors is free, and much of the time is waiting: subjects run side by side, the longest
+# first, those that change nodes alone at the end, since they change for all.
+last=
+# shellcheck disable=SC2086
+if [ -z "$real" ]; then
+    lanes="1 2 3 4"
+    for file in $files; do case $file in *-nodes.cases) last=$file ;; esac done
+    files=$(ls -S $files)
+else
+    lanes=1
+fi
+for number in $lanes; do
+    # shellcheck disable=SC2086
+    (run_lane "$number" $(printf '%s\n' $files | grep -vxF "${last:--}")) &
+    running="${running:-} $!"
 done
 # shellcheck disable=SC2086
-(run_lane 2 $second) &
+wait $running
 # shellcheck disable=SC2086
-(run_lane 1 $first)
-wait $!
-# shellcheck disable=SC2086
-(run_lane 3 $last)
+[ -z "$last" ] || (run_lane 5 $last)
 for file in $files; do cat "$work"/lane?/"$(basename "$file").out"; done >"$work/all.out"
 cat "$work/all.out"
 failures=$((failures + $(grep -c '^not ok ' "$work/all.out")))
