@@ -515,13 +515,20 @@ static void check_owners(struct admit *a, const struct doc_value *owners) {
     }
 }
 
+// Which kinds ask for more of a finalizer than a qualified name: not the custom ones, nor those of these groups.
+// The clean-up of a CustomResourceDefinition is such a name without a slash.
+static bool has_strict_finalizers(const struct admit *a) {
+    static const char loose[] = "apiextensions.k8s.io apiregistration.k8s.io "
+                                "admissionregistration.k8s.io coordination.k8s.io";
+    return !a->kind->custom && !is_choice(a->kind->group, loose);
+}
+
 static void check_finalizers(struct admit *a, const struct doc_value *finalizers) {
     static const char standard[] = "kubernetes orphan foregroundDeletion";
     for (size_t i = 0; i < doc_len(finalizers); i++) {
         const struct doc_value *item = doc_at(finalizers, i);
         admit_check_label_key(a, STR("metadata.finalizers"), doc_str(item));
-        // Built-in kinds ask for more than a qualified name; a custom one's clean-up finalizer needs no slash.
-        if (!a->kind->custom && str_find_char(doc_str(item), '/') == STR_NPOS &&
+        if (has_strict_finalizers(a) && str_find_char(doc_str(item), '/') == STR_NPOS &&
             !is_choice(doc_str(item), standard)) {
             admit_problem_invalid(
                 a, admit_path_of(a, "metadata.finalizers[%zu]", i), item,
