@@ -25,6 +25,10 @@ static void count_service(struct map *taken, struct blob *text, int by) {
     }
     const struct doc_value *spec = doc_get(&service, "spec");
     count(taken, doc_get_str(spec, "clusterIP"), by);
+    int64_t health = doc_int(doc_get(spec, "healthCheckNodePort"), 0);
+    if (health) {
+        count(taken, arena_printf(arena, "%lld", (long long)health), by);
+    }
     for (DOC_EACH_ITEM(doc_get(spec, "ports"), port)) {
         int64_t node_port = doc_int(doc_get(port, "nodePort"), 0);
         if (node_port) {

@@ -108,6 +108,28 @@ static bool admit_builtin(struct admit *a, struct doc_value *object, struct api_
            report_unknown(a, unknown, count, error);
 }
 
+// People hear of what is new only: of pods when they are made, of templates when they change.
+static void warn_of_pods(struct admit *a, const struct doc_value *object) {
+    bool job = str_eq(a->kind->kind, STR("CronJob"));
+    if (a->kind->custom || a->admission->operation == API_UPDATE_STATUS) {
+        return;
+    }
+    if (str_eq(a->kind->kind, STR("Pod"))) {
+        if (!a->old) {
+            admit_pod_warn(a, "", object);
+        }
+        return;
+    }
+    const struct doc_value *now = job ? doc_get(object, "spec", "jobTemplate", "spec", "template")
+                                      : doc_get(object, "spec", "template");
+    const struct doc_value *before =
+        job ? doc_get(a->old, "spec", "jobTemplate", "spec", "template")
+            : doc_get(a->old, "spec", "template");
+    if (now && !(before && doc_equal(now, before))) {
+        admit_pod_warn(a, job ? "spec.jobTemplate.spec.template." : "spec.template.", now);
+    }
+}
+
 bool api_admit(struct arena *arena, struct api_admission *admission, struct doc_value *object,
                struct api_error *error) {
     struct admit a = {.arena = arena,
@@ -143,6 +165,7 @@ bool api_admit(struct arena *arena, struct api_admission *admission, struct doc_
         return api_error_invalid(error, arena, a.kind, doc_get_str(&value, "metadata", "name"),
                                  a.problems, a.problem_count);
     }
+    warn_of_pods(&a, &value);
     *object = admission->has_empty ? api_decode_trim(arena, a.kind, &value) : value;
     return true;
 }

@@ -70,7 +70,7 @@ static void check_config_map(struct admit *a, const struct doc_value *object) {
         }
     }
     if (total > CONFIG_BYTES_MAX) {
-        admit_problem_too_long(a, STR(""), CONFIG_BYTES_MAX);
+        admit_problem_too_long(a, STR("[]"), CONFIG_BYTES_MAX);
     }
 }
 
@@ -337,7 +337,11 @@ static void check_limit(struct admit *a, struct str path, const struct doc_value
             admit_problem_invalid(a, at, &value,
                                   "must be a standard limit type or fully qualified");
         }
-        return;
+    } else if (str_eq(type, STR("PersistentVolumeClaim")) && !doc_get(limit, "min", "storage") &&
+               !doc_get(max, "storage")) {
+        admit_problem_required(
+            a, admit_path_of(a, "%.*s.limits", STR_ARG(path)),
+            "either minimum or maximum storage value is required, but neither was provided");
     }
     check_order(a, path, "min", "min", doc_get(limit, "min"), "max", max);
     check_least(a, path, limit, "defaultRequest", "default request");
@@ -345,6 +349,17 @@ static void check_limit(struct admit *a, struct str path, const struct doc_value
     check_order(a, path, "defaultRequest", "default request", doc_get(limit, "defaultRequest"),
                 "max", max);
     check_order(a, path, "default", "default", doc_get(limit, "default"), "max", max);
+    const struct doc_value *ratios = doc_get(limit, "maxLimitRequestRatio");
+    for (DOC_EACH_MEMBER(ratios, i)) {
+        const struct doc_value *ratio = doc_value_at(ratios, i);
+        int order;
+        if (quantity_compare(doc_str(ratio), STR("1"), &order) && order < 0) {
+            admit_problem_invalid(a,
+                                  admit_path_of(a, "%.*s.maxLimitRequestRatio[%.*s]", STR_ARG(path),
+                                                STR_ARG(doc_key_at(ratios, i))),
+                                  ratio, "ratio %.*s is less than 1", STR_ARG(doc_str(ratio)));
+        }
+    }
 }
 
 static void check_limit_range(struct admit *a, const struct doc_value *object) {
@@ -395,6 +410,60 @@ static bool is_amount(struct str name) {
            str_starts(name, STR("requests.hugepages-"));
 }
 
+// Which resources a scope can be about: pods, and what pods ask for unless they ask for nothing. Others that everybody knows
+// are refused; what has a domain in front is not looked at.
+static bool scope_fits(struct str scope, struct str resource) {
+    static const char *const of_pods[] = {
+        "cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"};
+    if (str_find_char(resource, '/') != STR_NPOS || str_has(resource, STR("hugepages-")) ||
+        !(is_counted(resource) || is_amount(resource)) || str_eq(resource, STR("pods"))) {
+        return true;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(of_pods) && !str_eq(scope, STR("BestEffort")); i++) {
+        if (str_eq_c(resource, of_pods[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_scope(const struct doc_value *scopes, const char *name) {
+    for (DOC_EACH_ITEM(scopes, scope)) {
+        if (str_eq_c(doc_str(scope), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_scopes(struct admit *a, const struct doc_value *scopes,
+                         const struct doc_value *hard) {
+    static const char *const known[] = {"BestEffort",           "NotBestEffort",
+                                        "Terminating",          "NotTerminating",
+                                        "PriorityClass",        "CrossNamespacePodAffinity",
+                                        "VolumeAttributesClass"};
+    for (DOC_EACH_ITEM(scopes, scope)) {
+        bool found = false;
+        for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+            found = found || str_eq_c(doc_str(scope), known[i]);
+        }
+        if (!found) {
+            admit_problem_invalid(a, STR("spec.scopes"), scopes, "unsupported scope");
+        }
+        for (DOC_EACH_MEMBER(hard, i)) {
+            if (found && !str_eq(doc_str(scope), STR("VolumeAttributesClass")) &&
+                !scope_fits(doc_str(scope), doc_key_at(hard, i))) {
+                admit_problem_invalid(a, STR("spec.scopes"), scopes,
+                                      "unsupported scope applied to resource");
+            }
+        }
+    }
+    if ((has_scope(scopes, "BestEffort") && has_scope(scopes, "NotBestEffort")) ||
+        (has_scope(scopes, "Terminating") && has_scope(scopes, "NotTerminating"))) {
+        admit_problem_invalid(a, STR("spec.scopes"), scopes, "conflicting scopes");
+    }
+}
+
 static void check_quota(struct admit *a, const struct doc_value *object) {
     const struct doc_value *hard = doc_get(object, "spec", "hard");
     for (DOC_EACH_MEMBER(hard, i)) {
@@ -412,19 +481,7 @@ static void check_quota(struct admit *a, const struct doc_value *object) {
             admit_problem_invalid(a, path, amount, "must be an integer");
         }
     }
-    const struct doc_value *scopes = doc_get(object, "spec", "scopes");
-    for (DOC_EACH_ITEM(scopes, scope)) {
-        static const char *const known[] = {"BestEffort",    "NotBestEffort",
-                                            "Terminating",   "NotTerminating",
-                                            "PriorityClass", "CrossNamespacePodAffinity"};
-        bool found = false;
-        for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-            found = found || str_eq_c(doc_str(scope), known[i]);
-        }
-        if (!found) {
-            admit_problem_invalid(a, STR("spec.scopes"), scopes, "unsupported scope");
-        }
-    }
+    check_scopes(a, doc_get(object, "spec", "scopes"), hard);
 }
 
 static void fill_quota(struct admit *a, struct doc_value *object) {

@@ -104,6 +104,8 @@ void admit_pod_spec_fill(struct arena *arena, struct doc_value *spec);
 void admit_template_fill(struct arena *arena, struct doc_value *template);
 void admit_pod_place_check(struct admit *a, struct str path, const struct doc_value *spec);
 void admit_pod_spec_check(struct admit *a, struct str path, const struct doc_value *spec);
+// What is accepted but does not do what it seems to; `at` is "" or ends with a dot.
+void admit_pod_warn(struct admit *a, const char *at, const struct doc_value *pod);
 void admit_pod_fill(struct admit *a, struct doc_value *object);
 void admit_pod_check(struct admit *a, const struct doc_value *object);
 void admit_pod_update(struct admit *a, const struct doc_value *object, const struct doc_value *old);

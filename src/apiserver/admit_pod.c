@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Defaults of pod specs, wherever they stand: pods themselves and the templates of everything that makes pods.
 #include "apiserver/admit_internal.h"
+#include "base/map.h"
 
 enum { FILE_MODE = 0644 };
 
@@ -292,4 +293,68 @@ void admit_pod_fill(struct admit *a, struct doc_value *object) {
 void admit_template_fill(struct arena *arena, struct doc_value *template) {
     admit_default_object(arena, template, "metadata");
     admit_default_in(arena, template, "spec", admit_pod_spec_fill);
+}
+
+// ---- Warnings ----
+
+static void warn_labels(struct admit *a, const char *at, const struct doc_value *selector) {
+    static const char *const old[][3] = {
+        {"beta.kubernetes.io/arch", "v1.14", "kubernetes.io/arch"},
+        {"beta.kubernetes.io/os", "v1.14", "kubernetes.io/os"},
+        {"failure-domain.beta.kubernetes.io/region", "v1.17", "topology.kubernetes.io/region"},
+        {"failure-domain.beta.kubernetes.io/zone", "v1.17", "topology.kubernetes.io/zone"},
+        {"beta.kubernetes.io/instance-type", "v1.17", "node.kubernetes.io/instance-type"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(old); i++) {
+        if (doc_find(selector, str_from(old[i][0]))) {
+            admit_warn(a, arena_printf(a->arena,
+                                       "%sspec.nodeSelector[%s]: deprecated since %s; use \"%s\" "
+                                       "instead",
+                                       at, old[i][0], old[i][1], old[i][2]));
+        }
+    }
+}
+
+static void warn_annotations(struct admit *a, const char *at, const struct doc_value *notes) {
+    static const char *const dead[][3] = {
+        {"seccomp.security.alpha.kubernetes.io/pod", "v1.27+", "seccompProfile"},
+        {"scheduler.alpha.kubernetes.io/critical-pod", "v1.16+", "priorityClassName"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(dead); i++) {
+        if (doc_find(notes, str_from(dead[i][0]))) {
+            admit_warn(a, arena_printf(a->arena,
+                                       "%smetadata.annotations[%s]: non-functional in %s; use the "
+                                       "\"%s\" field instead",
+                                       at, dead[i][0], dead[i][1], dead[i][2]));
+        }
+    }
+}
+
+static void warn_env(struct admit *a, const char *at, const char *list, size_t index,
+                     const struct doc_value *env) {
+    AUTO(map_destroy) struct map *seen = map_create();
+    size_t i = 0;
+    for (DOC_EACH_ITEM(env, item)) {
+        struct str name = doc_get_str(item, "name");
+        if (name.n && map_put(seen, name, a)) {
+            admit_warn(a, arena_printf(a->arena,
+                                       "%sspec.%s[%zu].env[%zu]: hides previous definition of "
+                                       "\"%.*s\", which may be dropped when using apply",
+                                       at, list, index, i, STR_ARG(name)));
+        }
+        i++;
+    }
+}
+
+void admit_pod_warn(struct admit *a, const char *at, const struct doc_value *pod) {
+    static const char *const lists[] = {"initContainers", "containers"};
+    const struct doc_value *spec = doc_get(pod, "spec");
+    warn_labels(a, at, doc_get(spec, "nodeSelector"));
+    warn_annotations(a, at, doc_get(pod, "metadata", "annotations"));
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+        const struct doc_value *containers = doc_find(spec, str_from(lists[l]));
+        for (size_t i = 0; i < doc_len(containers); i++) {
+            warn_env(a, at, lists[l], i, doc_get(doc_at(containers, i), "env"));
+        }
+    }
 }

@@ -2,6 +2,9 @@
 // Admission of what makes pods: Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController, Job, CronJob.
 #include "apiserver/admit_internal.h"
 
+#include <strings.h>
+#include <sys/stat.h>
+
 // ---- Defaults ----
 
 static void spec_in(struct admit *a, struct doc_value *object, default_change *change) {
@@ -501,6 +504,42 @@ static size_t schedule_fields(struct str text) {
     return fields;
 }
 
+// Zones are those of the host; one without any knows UTC only, and then nothing is refused.
+static bool zone_exists(struct admit *a, struct str name) {
+    static const char folder[] = "/usr/share/zoneinfo";
+    for (size_t i = 0; i < name.n; i++) {
+        if (!name.p[i] || name.p[i] == '\\') {
+            return false;
+        }
+    }
+    if (name.p[0] == '/' || str_has(name, STR(".."))) {
+        return false;
+    }
+    struct stat info;
+    if (str_eq(name, STR("UTC")) || stat(folder, &info) != 0) {
+        return true;
+    }
+    struct str path = arena_printf(a->arena, "%s/%.*s", folder, STR_ARG(name));
+    return stat(arena_cstr(a->arena, path), &info) == 0 && S_ISREG(info.st_mode);
+}
+
+static void check_zone(struct admit *a, const struct doc_value *zone,
+                       const struct doc_value *before) {
+    struct str path = STR("spec.timeZone"), name = doc_str(zone);
+    if (doc_is_null(zone) || (before && doc_equal(zone, before))) {
+        return;
+    }
+    if (!name.n) {
+        admit_problem_invalid(a, path, zone, "timeZone must be nil or non-empty string");
+    } else if (name.n == 5 && strncasecmp(name.p, "local", name.n) == 0) {
+        admit_problem_invalid(a, path, zone,
+                              "timeZone must be an explicit time zone as defined in "
+                              "https://www.iana.org/time-zones");
+    } else if (!zone_exists(a, name)) {
+        admit_problem_invalid(a, path, zone, "unknown time zone %.*s", STR_ARG(name));
+    }
+}
+
 static void check_cron_job(struct admit *a, const struct doc_value *object) {
     const struct doc_value *spec = doc_get(object, "spec");
     const struct doc_value *schedule = doc_get(spec, "schedule");
@@ -515,6 +554,7 @@ static void check_cron_job(struct admit *a, const struct doc_value *object) {
                               "expected exactly 5 fields, found %zu: [%.*s]", schedule_fields(text),
                               STR_ARG(text));
     }
+    check_zone(a, doc_get(spec, "timeZone"), doc_get(a->old, "spec", "timeZone"));
     admit_check_not_negative(a, STR("spec.startingDeadlineSeconds"),
                              doc_get(spec, "startingDeadlineSeconds"));
     admit_check_choice(a, STR("spec.concurrencyPolicy"), doc_get(spec, "concurrencyPolicy"),

@@ -71,6 +71,16 @@ static bool assign_ip(struct admit *a, const struct doc_value *old, struct doc_v
                               STR_ARG(ip));
         return refuse(error, a, object);
     }
+    if (!str_eq(ip, STR("None")) && !str_eq(ip, before) && !str_starts(ip, STR("10.96."))) {
+        struct doc_array wanted = doc_array_start(a->arena);
+        doc_array_add(&wanted, doc_make_str(ip));
+        struct doc_value value = doc_array_done(&wanted);
+        admit_problem_invalid(a, STR("spec.clusterIPs"), &value,
+                              "failed to allocate IP %.*s: the provided network does not match "
+                              "the current range",
+                              STR_ARG(ip));
+        return refuse(error, a, object);
+    }
     struct doc_array list = doc_array_start(a->arena);
     doc_array_add(&list, doc_make_str(ip));
     *object = doc_with(a->arena, object, doc_make_str(ip), "spec", "clusterIP");
@@ -138,6 +148,49 @@ static bool assign_ports(struct admit *a, const struct doc_value *old, struct do
     return true;
 }
 
+static bool wants_health_check(const struct doc_value *service) {
+    return str_eq(doc_get_str(service, "spec", "type"), STR("LoadBalancer")) &&
+           str_eq(doc_get_str(service, "spec", "externalTrafficPolicy"), STR("Local"));
+}
+
+// Where a balancer asks whether a node has a pod of the Service. It goes when it is not needed any more.
+static bool assign_health_check(struct admit *a, const struct doc_value *old,
+                                struct doc_value *object, struct str uid, taken_fn *taken,
+                                void *ctx, struct api_error *error) {
+    enum { HEALTH_SALT = 1000 }; // behind those of all ports
+    int64_t before = doc_int(doc_get(old, "spec", "healthCheckNodePort"), 0);
+    int64_t port = doc_int(doc_get(object, "spec", "healthCheckNodePort"), 0), wanted = port;
+    if (!wants_health_check(object)) {
+        if (port && port == before) {
+            *object = doc_without(a->arena, object, "spec", "healthCheckNodePort");
+        }
+        return true;
+    }
+    struct local_taken local = {.taken = taken, .ctx = ctx, .arena = a->arena};
+    for (DOC_EACH_ITEM(doc_get(object, "spec", "ports"), item)) {
+        if (local.count < ARRAY_LEN(local.ports)) {
+            local.ports[local.count++] = doc_int(doc_get(item, "nodePort"), 0);
+        }
+    }
+    port = port ? port : before;
+    if (!port && !allocate_port(a->arena, uid, HEALTH_SALT, taken_here, &local, &port)) {
+        return api_error_set(error, a->arena, 500, "InternalError",
+                             "Internal error occurred: failed to allocate a HealthCheck NodePort: "
+                             "range is full");
+    }
+    if (wanted && wanted != before &&
+        taken(ctx, arena_printf(a->arena, "%lld", (long long)wanted))) {
+        return api_error_set(error, a->arena, 500, "InternalError",
+                             "Internal error occurred: failed to allocate requested HealthCheck "
+                             "NodePort %lld: provided port is already allocated",
+                             (long long)wanted);
+    }
+    if (!wanted) {
+        *object = doc_with(a->arena, object, doc_make_int(port), "spec", "healthCheckNodePort");
+    }
+    return true;
+}
+
 bool api_service_allocate(struct arena *arena, const struct doc_value *old,
                           struct doc_value *object, struct str uid,
                           bool (*taken)(void *ctx, struct str address), void *ctx,
@@ -153,8 +206,9 @@ bool api_service_allocate(struct arena *arena, const struct doc_value *old,
     bool node_ports = str_eq(type, STR("NodePort")) ||
                       (str_eq(type, STR("LoadBalancer")) &&
                        doc_bool(doc_get(object, "spec", "allocateLoadBalancerNodePorts"), true));
-    if (!node_ports || doc_len(doc_get(object, "spec", "ports")) == 0) {
-        return true;
+    if (node_ports && doc_len(doc_get(object, "spec", "ports")) > 0 &&
+        !assign_ports(&a, old, object, uid, taken, ctx, error)) {
+        return false;
     }
-    return assign_ports(&a, old, object, uid, taken, ctx, error);
+    return assign_health_check(&a, old, object, uid, taken, ctx, error);
 }

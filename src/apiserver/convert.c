@@ -172,7 +172,9 @@ struct doc_value api_kind_convert(struct arena *arena, const struct api_kind *to
     }
     struct doc_value out = doc_with(arena, object, doc_make_str(version), "apiVersion");
     if (to->custom) {
-        return out;
+        struct str *pruned = NULL;
+        size_t count = 0;
+        return to->schema ? schema_struct_prune(to->schema, arena, &out, &pruned, &count) : out;
     }
     if (str_eq(to->group, STR("autoscaling"))) {
         return str_eq(to->version, STR("v1")) ? autoscaler_to_v1(arena, out)

@@ -376,9 +376,15 @@ static bool one_group(const struct api_kinds *kinds, struct str wanted, struct a
     }
 }
 
-static struct doc_value core_versions(struct arena *arena) {
+static struct doc_value core_versions(struct arena *arena, struct str server) {
     struct doc_array versions = doc_array_start(arena), addresses = doc_array_start(arena);
     doc_array_add(&versions, DOC_S("v1"));
+    if (server.n) {
+        struct doc_object address = doc_object_start(arena);
+        doc_object_set_c(&address, "clientCIDR", DOC_S("0.0.0.0/0"));
+        doc_object_set_c(&address, "serverAddress", doc_make_str(server));
+        doc_array_add(&addresses, doc_object_done(&address));
+    }
     struct doc_object out = doc_object_start(arena);
     doc_object_set_c(&out, "kind", DOC_S("APIVersions"));
     doc_object_set_c(&out, "versions", doc_array_done(&versions));
@@ -484,7 +490,7 @@ bool api_discovery_page(const struct api_kinds *kinds, struct str path, struct s
                 arena, "application/json;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList",
                 version);
         } else {
-            value = core ? core_versions(arena) : group_list(kinds, arena);
+            value = core ? core_versions(arena, page->server) : group_list(kinds, arena);
         }
     } else if (str_eq(path, STR("/"))) {
         value = path_list(kinds, arena);
@@ -498,7 +504,9 @@ bool api_discovery_page(const struct api_kinds *kinds, struct str path, struct s
     }
     AUTO_BUF struct buf out;
     buf_init(&out, LIMIT_JSON_BYTES);
-    if (!doc_print_json(&value, &out)) {
+    bool is_version = str_eq(path, STR("/version"));
+    if (is_version ? !doc_print_json_indent(&value, 2, &out)
+                   : !doc_print_json(&value, &out) || !buf_add_char(&out, '\n')) {
         return false;
     }
     page->body = blob_from_buf(&out);

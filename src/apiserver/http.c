@@ -167,6 +167,24 @@ static bool serve_issuer(struct front_call *call, const struct http_request *req
     return true;
 }
 
+// What the process counts, as it is served on the other port too; rules say who may see it.
+static bool serve_metrics(struct front_call *call, const struct http_request *request) {
+    struct metrics *metrics = call->front->server->metrics;
+    if (!metrics || !str_eq(request->path, STR("/metrics"))) {
+        return false;
+    }
+    AUTO_BUF struct buf text;
+    buf_init(&text, FRONT_METRICS);
+    if (!metrics_print(metrics, &text)) {
+        reply_text(call, 500, STR("the metrics are too large\n"));
+        return true;
+    }
+    struct blob *body = blob_from_buf(&text);
+    front_reply_blob(call, 200, STR("text/plain; version=0.0.4; charset=utf-8"), body);
+    blob_unref(body);
+    return true;
+}
+
 static struct str path_verb(struct arena *arena, struct str method) {
     char *verb = arena_cstr(arena, method);
     for (size_t i = 0; i < method.n; i++) {
@@ -201,7 +219,7 @@ static void serve_path(struct front_call *call) {
         return;
     }
     if (is_get(request) && (serve_health(call, request) || serve_issuer(call, request) ||
-                            front_serve_discovery(call))) {
+                            serve_metrics(call, request) || front_serve_discovery(call))) {
         api_op_destroy(op);
         return;
     }

@@ -54,7 +54,7 @@ static void reply_text(struct front_call *call, const struct api_text *text) {
 bool front_serve_discovery(struct front_call *call) {
     struct apiserver_http *front = call->front;
     const struct http_request *request = http_exchange_request(call->exchange);
-    struct api_text text = {0};
+    struct api_text text = {.server = http_exchange_header(call->exchange, STR("Host"))};
     struct str accept = http_exchange_header(call->exchange, STR("Accept"));
     if (!api_discovery_page(front->server->kinds, request->path, request->query, accept,
                             call->op->arena, &text)) {

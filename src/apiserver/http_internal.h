@@ -14,7 +14,9 @@ enum {
     FRONT_WRITING = 4000,
     FRONT_BACKLOG = 128 * MIB,    // of replies that clients have not taken yet
     FRONT_GZIP_LEAST = 128 * KIB, // smaller replies are sent as they are
-    FRONT_IMPERSONATED = 64,      // groups, and extra values, of one request
+    FRONT_METRICS = 64 * MIB,
+    FRONT_PRETTY = 4 * MIB,  // larger replies are not laid out for people
+    FRONT_IMPERSONATED = 64, // groups, and extra values, of one request
 };
 
 struct front_call { // one request; lives in its operation's arena until the reply was given

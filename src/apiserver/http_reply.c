@@ -2,6 +2,7 @@
 // Replies: headers, compression, the audit log.
 #include "apiserver/http_internal.h"
 #include "http/gzip.h"
+#include "http/query.h"
 
 #include <stdio.h>
 
@@ -231,8 +232,78 @@ void front_reply_blob(struct front_call *call, int status, struct str type, stru
     send(call, status, type, &body, body ? 1 : 0);
 }
 
+static bool wants_pretty(struct api_op *op) {
+    struct query_pair *pairs;
+    size_t n;
+    if (!str_has(op->request.query, STR("pretty")) ||
+        !query_parse(op->request.query, op->arena, &pairs, &n, NULL)) {
+        return false;
+    }
+    struct str value = query_find(pairs, n, "pretty");
+    return value.n > 0 && !str_eq(value, STR("false")) && !str_eq(value, STR("0"));
+}
+
+// With two spaces a level, kind and apiVersion first, and no line feed at the end.
+static void lay_out(struct api_op *op) {
+    size_t total = 0;
+    for (size_t i = 0; i < op->part_count; i++) {
+        total += op->parts[i]->len;
+    }
+    if (total > FRONT_PRETTY) {
+        return;
+    }
+    AUTO_BUF struct buf text, out;
+    buf_init(&text, FRONT_PRETTY);
+    buf_init(&out, LIMIT_JSON_BYTES);
+    for (size_t i = 0; i < op->part_count; i++) {
+        buf_add_str(&text, blob_str(op->parts[i]));
+    }
+    struct doc_value value;
+    if (!doc_parse_json(buf_str(&text), op->arena, &value, NULL) || !doc_is(&value, DOC_OBJECT)) {
+        return;
+    }
+    static const char *const first[] = {"kind", "apiVersion"};
+    struct doc_object sorted = doc_object_start(op->arena);
+    for (size_t i = 0; i < ARRAY_LEN(first); i++) {
+        const struct doc_value *member = doc_find(&value, str_from(first[i]));
+        if (member) {
+            doc_object_set_c(&sorted, first[i], *member);
+        }
+    }
+    for (DOC_EACH_MEMBER(&value, i)) {
+        struct str key = doc_key_at(&value, i);
+        if (!str_eq_c(key, first[0]) && !str_eq_c(key, first[1])) {
+            doc_object_set(&sorted, key, *doc_value_at(&value, i));
+        }
+    }
+    struct doc_value laid = doc_object_done(&sorted);
+    if (doc_print_json_indent(&laid, 2, &out)) {
+        for (size_t i = 0; i < op->part_count; i++) {
+            blob_unref(op->parts[i]);
+        }
+        op->part_count = 0;
+        api_op_add_text(op, buf_str(&out));
+    }
+}
+
+// JSON of the API ends with a line feed, as Go's encoder writes it.
+static void finish_json(struct api_op *op) {
+    if (op->content_type.n || op->part_count == 0) {
+        return;
+    }
+    if (wants_pretty(op)) {
+        lay_out(op);
+        return;
+    }
+    const struct blob *last = op->parts[op->part_count - 1];
+    if (last->len && blob_str(last).p[last->len - 1] != '\n') {
+        api_op_add_text(op, STR("\n"));
+    }
+}
+
 void front_reply(struct front_call *call) {
     struct api_op *op = call->op;
+    finish_json(op);
     front_audit(call, "ResponseComplete", op->status, &op->error);
     add_op_headers(call);
     send(call, op->status, op->content_type.n ? op->content_type : STR("application/json"),

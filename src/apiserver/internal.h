@@ -149,6 +149,7 @@ struct api_text {
     struct str etag;     // or empty
     struct str location; // where it is now, for a 301, or empty
     bool immutable;      // may be kept for ever
+    struct str server;   // in: the server's address as its client knows it, or empty
     struct blob *body;   // a reference of the caller's
 };
 bool api_discovery_page(const struct api_kinds *kinds, struct str path, struct str query,

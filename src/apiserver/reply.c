@@ -10,7 +10,7 @@ struct str api_group_version(struct arena *arena, struct str group, struct str v
     return group.n ? arena_printf(arena, "%.*s/%.*s", STR_ARG(group), STR_ARG(version)) : version;
 }
 
-// Custom kinds differ between versions in apiVersion only.
+// Custom kinds differ between versions in apiVersion, and in what their schemas know.
 static struct blob *with_version(const struct api_kind *kind, struct blob *stored) {
     struct str text = blob_str(stored);
     struct str rest = str_skip(text, API_VERSION_START.n);
@@ -34,6 +34,23 @@ static struct blob *with_version(const struct api_kind *kind, struct blob *store
     return out;
 }
 
+static struct blob *without_unknown(const struct api_kind *kind, struct blob *renamed) {
+    AUTO(arena_destroy) struct arena *arena = arena_create();
+    struct doc_value value;
+    struct str *pruned = NULL;
+    size_t count = 0;
+    if (!kind->schema || !doc_parse_json(blob_str(renamed), arena, &value, NULL)) {
+        return renamed;
+    }
+    value = schema_struct_prune(kind->schema, arena, &value, &pruned, &count);
+    if (count == 0) {
+        return renamed;
+    }
+    struct blob *out = blob_create(doc_to_json(arena, &value));
+    blob_unref(renamed);
+    return out;
+}
+
 static bool has_version(const struct api_kind *kind, struct str text) {
     struct str rest = str_skip(text, API_VERSION_START.n + kind->group.n + 1);
     return str_starts(text, API_VERSION_START) && str_starts(rest, kind->version) &&
@@ -48,7 +65,9 @@ struct blob *api_op_serve(const struct api_op *op, struct blob *stored) {
 struct blob *api_serve_text(const struct apiserver *server, const struct api_kind *kind,
                             struct blob *stored) {
     if (kind->custom) { // an object may have been stored when another version was the one to store
-        return has_version(kind, blob_str(stored)) ? blob_ref(stored) : with_version(kind, stored);
+        return has_version(kind, blob_str(stored))
+                   ? blob_ref(stored)
+                   : without_unknown(kind, with_version(kind, stored));
     }
     if (str_eq(kind->version, kind->storage_version) && str_eq(kind->group, kind->storage_group)) {
         return blob_ref(stored);
@@ -118,8 +137,11 @@ static bool reply_table(struct api_op *op, int status, const struct doc_value *v
     AUTO_BUF struct buf out;
     buf_init(&out, LIMIT_JSON_BYTES);
     struct doc_value metadata = api_table_metadata(op->arena, value);
-    if (!api_table_print(op->arena, op->kind, &value, 1, op->request.include, true, &metadata,
-                         loop_wall(op->server->loop), &out)) {
+    static const struct api_kind scale = {
+        .group = STR_INIT("autoscaling"), .version = STR_INIT("v1"), .kind = STR_INIT("Scale")};
+    bool is_scale = str_eq(op->request.subresource, STR("scale"));
+    if (!api_table_print(op->arena, is_scale ? &scale : op->kind, &value, 1, op->request.include,
+                         true, &metadata, loop_wall(op->server->loop), &out)) {
         return api_error_set(&op->error, op->arena, 500, "InternalError", "the table is too large");
     }
     op->status = status;

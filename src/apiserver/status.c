@@ -64,15 +64,30 @@ bool api_error_conflict(struct api_error *error, struct arena *arena, const stru
 }
 
 // The message names the kind as "Deployment.apps"; several problems stand in brackets, as Go's error lists print.
+// The sentence says everything once, the list of causes as often as it was found.
+static bool said_before(const struct schema_problem *problems, size_t i) {
+    enum { COMPARED = 64 };
+    for (size_t k = 0; k < i && k < COMPARED; k++) {
+        if (str_eq(problems[k].path, problems[i].path) &&
+            str_eq(problems[k].message, problems[i].message)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool api_error_invalid(struct api_error *error, struct arena *arena, const struct api_kind *kind,
                        struct str name, const struct schema_problem *problems, size_t count) {
     struct doc_array causes = doc_array_start(arena);
     struct buf text;
     buf_init(&text, MIB);
+    size_t said = 0;
     for (size_t i = 0; i < count; i++) {
         const struct schema_problem *p = &problems[i];
-        buf_printf(&text, "%s%.*s%s%.*s", i ? ", " : "", STR_ARG(p->path), p->path.n ? ": " : "",
-                   STR_ARG(p->message));
+        if (!said_before(problems, i)) {
+            buf_printf(&text, "%s%.*s%s%.*s", said++ ? ", " : "", STR_ARG(p->path),
+                       p->path.n ? ": " : "", STR_ARG(p->message));
+        }
         struct doc_object cause = doc_object_start(arena);
         doc_object_set_c(&cause, "reason", doc_make_str(p->reason));
         doc_object_set_c(&cause, "message", doc_make_str(p->message));
@@ -85,8 +100,8 @@ bool api_error_invalid(struct api_error *error, struct arena *arena, const struc
         kind->group.n ? arena_printf(arena, "%.*s.%.*s", STR_ARG(kind->kind), STR_ARG(kind->group))
                       : kind->kind;
     api_error_set(error, arena, 422, "Invalid", "%.*s \"%.*s\" is invalid: %s%.*s%s",
-                  STR_ARG(full_kind), STR_ARG(name), count > 1 ? "[" : "", STR_ARG(buf_str(&text)),
-                  count > 1 ? "]" : "");
+                  STR_ARG(full_kind), STR_ARG(name), said > 1 ? "[" : "", STR_ARG(buf_str(&text)),
+                  said > 1 ? "]" : "");
     buf_fini(&text);
     struct doc_object details = object_details(arena, kind, name, kind->kind);
     if (count > 0) {

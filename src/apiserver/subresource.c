@@ -49,7 +49,9 @@ static bool serve_scale(struct api_op *op) {
     }
     struct doc_value object = api_served_form(op, &old);
     struct doc_value scale = api_scale_of(op->arena, op->kind, &object);
-    op->request.output = API_OUTPUT_OBJECT;
+    if (op->request.output != API_OUTPUT_TABLE) {
+        op->request.output = API_OUTPUT_OBJECT;
+    }
     if (verb == API_VERB_GET) {
         return api_reply_value(op, 200, &scale);
     }

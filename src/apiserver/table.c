@@ -295,11 +295,34 @@ static struct doc_value columns_value(struct arena *arena, const struct api_kind
     return doc_array_done(&list);
 }
 
+static int compare_flows(const void *a, const void *b) {
+    const struct doc_value *x = *(const struct doc_value *const *)a;
+    const struct doc_value *y = *(const struct doc_value *const *)b;
+    int64_t m = doc_int(doc_get(x, "spec", "matchingPrecedence"), 0);
+    int64_t n = doc_int(doc_get(y, "spec", "matchingPrecedence"), 0);
+    return m != n ? (m > n) - (m < n)
+                  : str_cmp(doc_get_str(x, "metadata", "name"), doc_get_str(y, "metadata", "name"));
+}
+
+// Tables of flows are in the order in which requests try them; all others in that of the list.
+static const struct doc_value *const *in_order(struct arena *arena, const struct api_kind *kind,
+                                               const struct doc_value *const *objects,
+                                               size_t count) {
+    if (count < 2 || kind->custom || !str_eq(kind->kind, STR("FlowSchema"))) {
+        return objects;
+    }
+    const struct doc_value **sorted = ARENA_ARRAY(arena, count, const struct doc_value *);
+    memcpy(sorted, objects, count * sizeof(sorted[0]));
+    qsort(sorted, count, sizeof(sorted[0]), compare_flows);
+    return sorted;
+}
+
 bool api_table_print(struct arena *arena, const struct api_kind *kind,
                      const struct doc_value *const *objects, size_t count, struct str include,
                      bool with_columns, const struct doc_value *list_metadata, int64_t now_ns,
                      struct buf *out) {
     const struct table_kind *table = find_kind(kind);
+    objects = in_order(arena, kind, objects, count);
     struct jsonpath **paths = kind->custom ? compile_columns(arena, kind) : NULL;
     struct doc_array rows = doc_array_start(arena);
     for (size_t i = 0; i < count; i++) {

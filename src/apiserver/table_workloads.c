@@ -402,6 +402,16 @@ static const struct api_column cron_job_columns[] = {
     WIDE("Images"),    WIDE("Selector"),
 };
 
+static const struct api_column scale_columns[] = {COL_NAME, COL_INT("Desired"),
+                                                  COL_INT("Available"), COL("Age")};
+
+static void fill_scale(struct table_row *row, const struct doc_value *scale) {
+    table_cell_name(row, scale);
+    table_cell_int(row, doc_int(doc_get(scale, "spec", "replicas"), 0));
+    table_cell_int(row, doc_int(doc_get(scale, "status", "replicas"), 0));
+    table_cell_age(row, scale);
+}
+
 const struct table_kind table_workloads[] = {
     TABLE_KIND("", "Pod", pod_columns, fill_pod),
     TABLE_KIND("", "PodTemplate", pod_template_columns, fill_pod_template),
@@ -411,6 +421,7 @@ const struct table_kind table_workloads[] = {
     TABLE_KIND("apps", "StatefulSet", stateful_set_columns, fill_stateful_set),
     TABLE_KIND("apps", "DaemonSet", daemon_set_columns, fill_daemon_set),
     TABLE_KIND("apps", "ControllerRevision", revision_columns, fill_revision),
+    TABLE_KIND("autoscaling", "Scale", scale_columns, fill_scale),
     TABLE_KIND("batch", "Job", job_columns, fill_job),
     TABLE_KIND("batch", "CronJob", cron_job_columns, fill_cron_job),
     {0},

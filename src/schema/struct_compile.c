@@ -221,6 +221,7 @@ static void compile_extensions(struct compiler *c, struct struct_node *node,
     node->nullable = doc_bool(doc_get(doc, "nullable"), false);
     node->preserve = doc_bool(doc_get(doc, "x-kubernetes-preserve-unknown-fields"), false);
     node->embedded = doc_bool(doc_get(doc, "x-kubernetes-embedded-resource"), false);
+    c->schema->has_embedded = c->schema->has_embedded || node->embedded;
     node->map_atomic = str_eq_c(doc_get_str(doc, "x-kubernetes-map-type"), "atomic");
     node->required = doc_get(doc, "required");
     node->enumeration = doc_get(doc, "enum");

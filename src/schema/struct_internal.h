@@ -83,6 +83,7 @@ struct schema_struct {
     struct struct_node *root;
     VEC(struct regex *) regexes;
     size_t node_count;
+    bool has_embedded; // x-kubernetes-embedded-resource stands somewhere
     size_t rule_count;
     VEC(struct cel_program *) programs;
 };

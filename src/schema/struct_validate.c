@@ -497,6 +497,58 @@ static void validate(struct validator *v, const struct struct_node *node,
     }
 }
 
+static void check_type_field(struct validator *v, const struct doc_value *object, const char *key,
+                             const struct place *at, struct outcome *out) {
+    static const struct str none = {NULL, 0};
+    const struct doc_value *value = doc_find(object, str_from(key));
+    struct place place = {.parent = at, .key = str_from(key), .kind = PLACE_KEY};
+    struct str text = doc_str(value), rest;
+    if (doc_is_null(value)) {
+        problem_add(v, out, &place, "FieldValueRequired", "Required value", none, none);
+    } else if (!doc_is(value, DOC_STRING) || !text.n) {
+        problem_add(v, out, &place, "FieldValueInvalid", "Invalid value",
+                    problem_value(v->arena, value),
+                    text.n || !doc_is(value, DOC_STRING) ? STR("must be a string")
+                                                         : STR("must not be empty"));
+    } else if (str_eq_c(STR("apiVersion"), key) && str_cut(text, '/', &text, &rest) &&
+               str_find_char(rest, '/') != STR_NPOS) {
+        problem_add(v, out, &place, "FieldValueInvalid", "Invalid value",
+                    problem_value(v->arena, value),
+                    arena_printf(v->arena, "unexpected GroupVersion string: %.*s",
+                                 STR_ARG(doc_str(value))));
+    }
+}
+
+// Objects that are kept inside of others say what they are.
+static void check_embedded(struct validator *v, const struct struct_node *node,
+                           const struct doc_value *data, const struct place *at,
+                           struct outcome *out) {
+    if (!node || out->count >= LIMIT_SCHEMA_PROBLEMS) {
+        return;
+    }
+    if (node->embedded && doc_is(data, DOC_OBJECT)) {
+        check_type_field(v, data, "apiVersion", at, out);
+        check_type_field(v, data, "kind", at, out);
+    }
+    if (doc_is(data, DOC_ARRAY) && node->items) {
+        for (size_t i = 0; i < doc_len(data); i++) {
+            struct place place = {.parent = at, .index = i, .kind = PLACE_ITEM};
+            check_embedded(v, node->items, doc_at(data, i), &place, out);
+        }
+    }
+    if (!doc_is(data, DOC_OBJECT)) {
+        return;
+    }
+    for (DOC_EACH_MEMBER(data, i)) {
+        struct str key = doc_key_at(data, i);
+        const struct struct_property *property = struct_property_find(node, key);
+        struct place place = {
+            .parent = at, .key = key, .kind = property ? PLACE_PROPERTY : PLACE_KEY};
+        check_embedded(v, property ? property->node : node->additional_node, doc_value_at(data, i),
+                       &place, out);
+    }
+}
+
 // Duplicates count against an update only when there were none before.
 static void check_lists(struct validator *v, const struct schema_struct *schema,
                         const struct doc_value *object, struct outcome *out) {
@@ -509,10 +561,25 @@ static void check_lists(struct validator *v, const struct schema_struct *schema,
     }
 }
 
+// `whole`: an object of the API, whose embedded objects are such too; else only the schema's own words count.
+static struct schema_verdict judge(const struct schema_struct *schema, struct arena *arena,
+                                   const struct doc_value *object, const struct doc_value *old,
+                                   bool whole) {
+    struct validator v = {.arena = arena, .old = old};
+    struct outcome out = {0};
+    validate(&v, schema->root, object, NULL, &out);
+    if (whole && schema->has_embedded) {
+        check_embedded(&v, schema->root, object, NULL, &out);
+    }
+    check_lists(&v, schema, object, &out);
+    struct_check_rules(&v, schema, object, &out);
+    return (struct schema_verdict){out.problems, out.count, v.warnings, v.warning_count};
+}
+
 void schema_struct_validate(const struct schema_struct *schema, struct arena *arena,
                             const struct doc_value *object, struct schema_problem **problems,
                             size_t *count) {
-    struct schema_verdict verdict = schema_struct_judge(schema, arena, object, NULL);
+    struct schema_verdict verdict = judge(schema, arena, object, NULL, false);
     *problems = verdict.problems;
     *count = verdict.problem_count;
 }
@@ -520,10 +587,5 @@ void schema_struct_validate(const struct schema_struct *schema, struct arena *ar
 struct schema_verdict schema_struct_judge(const struct schema_struct *schema, struct arena *arena,
                                           const struct doc_value *object,
                                           const struct doc_value *old) {
-    struct validator v = {.arena = arena, .old = old};
-    struct outcome out = {0};
-    validate(&v, schema->root, object, NULL, &out);
-    check_lists(&v, schema, object, &out);
-    struct_check_rules(&v, schema, object, &out);
-    return (struct schema_verdict){out.problems, out.count, v.warnings, v.warning_count};
+    return judge(schema, arena, object, old, true);
 }

@@ -340,6 +340,30 @@ static void test_allocate(void **state) {
     wish = doc_with(arena, &wish, doc_make_str(ip), "spec", "clusterIP");
     assert_false(api_service_allocate(arena, NULL, &wish, STR("v"), is_taken, &taken, &error));
     assert_int_equal(error.status, 422);
+    // So is one outside of the range.
+    struct doc_value far = parse(arena, text);
+    far = doc_with(arena, &far, doc_make_str(STR("8.8.8.8")), "spec", "clusterIP");
+    assert_false(api_service_allocate(arena, NULL, &far, STR("v"), is_taken, &taken, &error));
+    assert_true(str_has(error.message, STR("does not match the current range")));
+}
+
+static void test_health_check_port(void **state) {
+    AUTO(arena_destroy) struct arena *arena = arena_create();
+    struct taken taken = {0};
+    struct api_error error = {0};
+    struct doc_value one =
+        parse(arena, "{\"spec\":{\"type\":\"LoadBalancer\",\"externalTrafficPolicy\":\"Local\","
+                     "\"ports\":[{\"port\":80,\"protocol\":\"TCP\"}]}}");
+    struct doc_value two = one;
+    assert_true(api_service_allocate(arena, NULL, &one, STR("u"), is_taken, &taken, &error));
+    int64_t port = doc_int(doc_get(&one, "spec", "healthCheckNodePort"), 0);
+    assert_in_range(port, 30000, 32767);
+    assert_true(port != doc_int(doc_get(doc_at(doc_get(&one, "spec", "ports"), 0), "nodePort"), 0));
+    assert_true(api_service_allocate(arena, &one, &two, STR("v"), is_taken, &taken, &error));
+    assert_int_equal(doc_int(doc_get(&two, "spec", "healthCheckNodePort"), 0), port);
+    two = doc_with(arena, &one, doc_make_str(STR("Cluster")), "spec", "externalTrafficPolicy");
+    assert_true(api_service_allocate(arena, &one, &two, STR("u"), is_taken, &taken, &error));
+    assert_null(doc_get(&two, "spec", "healthCheckNodePort"));
 }
 
 static void test_convert(void **state) {
@@ -393,11 +417,17 @@ static void test_errors(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_builtin),      cmocka_unit_test(test_legacy),
-        cmocka_unit_test(test_openapi),      cmocka_unit_test(test_crd),
-        cmocka_unit_test(test_crd_conflict), cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_scale),        cmocka_unit_test(test_allocate),
-        cmocka_unit_test(test_convert),      cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_builtin),
+        cmocka_unit_test(test_legacy),
+        cmocka_unit_test(test_openapi),
+        cmocka_unit_test(test_crd),
+        cmocka_unit_test(test_crd_conflict),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_scale),
+        cmocka_unit_test(test_allocate),
+        cmocka_unit_test(test_health_check_port),
+        cmocka_unit_test(test_convert),
+        cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
