@@ -51,8 +51,12 @@ static struct doc_value first_status(struct arena *arena, const struct doc_value
 
 void admit_crd_fill(struct admit *a, struct doc_value *object) {
     admit_default_in(a->arena, object, "spec", fill_spec);
+    const struct doc_value *status = doc_get(object, "status");
     if (!a->old) {
         admit_set_member(a->arena, object, "status", first_status(a->arena, object));
+    } else if (doc_is(status, DOC_OBJECT) && !doc_find(status, STR("conditions"))) {
+        // Decoding leaves a null out, but this one is always shown.
+        *object = doc_with(a->arena, object, doc_null(), "status", "conditions");
     }
 }
 
