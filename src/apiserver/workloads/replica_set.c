@@ -79,9 +79,12 @@ static void write_status(struct wl_plan *plan, const struct flavour *f, const st
         doc_object_set_c(&status, "conditions", wl_conditions_done(&conditions));
     }
     struct wl_write *write = wl_status(plan, f->gvr, set, doc_object_done(&status));
+    // A pod that went without being asked to is seen even when its successor serves at once: others wait for that.
+    bool lost = n->available < doc_int(doc_get(before, "availableReplicas"), 0) &&
+                want >= doc_int(doc_get(before, "replicas"), 0);
     if (write) {
-        write->lazy =
-            !plan->failure.n && (n->active != want || n->available != want || n->terminating > 0);
+        write->lazy = !plan->failure.n && !lost &&
+                      (n->active != want || n->available != want || n->terminating > 0);
     }
 }
 
