@@ -175,12 +175,12 @@ static const struct cel_type *read_type(struct checker *k, const char **at,
         const struct cel_type *key = read_type(k, at, params);
         return cel_type_make(k->c->arena, CEL_MAP, key, read_type(k, at, params));
     }
-    for (size_t i = 0; i < ARRAY_LEN(LETTERS); i++) {
-        if (LETTERS[i].letter == c) {
-            return cel_type_of_kind((enum cel_kind)LETTERS[i].kind);
-        }
+    size_t i = 0;
+    while (i < ARRAY_LEN(LETTERS) && LETTERS[i].letter != c) {
+        i++;
     }
-    CHECK(false);
+    CHECK(i < ARRAY_LEN(LETTERS));
+    return cel_type_of_kind((enum cel_kind)LETTERS[i].kind);
 }
 
 // The result type when the arguments fit, else NULL and nothing is bound.
