@@ -554,9 +554,9 @@ static void check_cron_job(struct admit *a, const struct doc_value *object) {
                               "expected exactly 5 fields, found %zu: [%.*s]", schedule_fields(text),
                               STR_ARG(text));
     }
-    check_zone(a, doc_get(spec, "timeZone"), doc_get(a->old, "spec", "timeZone"));
     admit_check_not_negative(a, STR("spec.startingDeadlineSeconds"),
                              doc_get(spec, "startingDeadlineSeconds"));
+    check_zone(a, doc_get(spec, "timeZone"), doc_get(a->old, "spec", "timeZone"));
     admit_check_choice(a, STR("spec.concurrencyPolicy"), doc_get(spec, "concurrencyPolicy"),
                        "Allow Forbid Replace");
     admit_check_not_negative(a, STR("spec.successfulJobsHistoryLimit"),
