@@ -559,15 +559,15 @@ static void check_cron_job(struct admit *a, const struct doc_value *object) {
     check_zone(a, doc_get(spec, "timeZone"), doc_get(a->old, "spec", "timeZone"));
     admit_check_choice(a, STR("spec.concurrencyPolicy"), doc_get(spec, "concurrencyPolicy"),
                        "Allow Forbid Replace");
-    admit_check_not_negative(a, STR("spec.successfulJobsHistoryLimit"),
-                             doc_get(spec, "successfulJobsHistoryLimit"));
-    admit_check_not_negative(a, STR("spec.failedJobsHistoryLimit"),
-                             doc_get(spec, "failedJobsHistoryLimit"));
     struct str path = STR("spec.jobTemplate.spec.template.spec");
     const struct doc_value *pod = doc_get(spec, "jobTemplate", "spec", "template", "spec");
     admit_pod_spec_check(a, path, pod);
     check_job_restart(a, admit_path_of(a, "%.*s.restartPolicy", STR_ARG(path)),
                       doc_get(pod, "restartPolicy"));
+    admit_check_not_negative(a, STR("spec.successfulJobsHistoryLimit"),
+                             doc_get(spec, "successfulJobsHistoryLimit"));
+    admit_check_not_negative(a, STR("spec.failedJobsHistoryLimit"),
+                             doc_get(spec, "failedJobsHistoryLimit"));
     struct str name = doc_get_str(object, "metadata", "name");
     if (!a->old && name.n > 52) {
         admit_problem_invalid(a, STR("metadata.name"), doc_get(object, "metadata", "name"),
