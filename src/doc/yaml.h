@@ -32,7 +32,8 @@ struct yaml_options {
     bool
         strict; // duplicate keys are errors (as `kubectl apply --validate` and kustomize), else the last wins
     bool places; // record places (costs 16 bytes a value)
-    struct yaml_notes *duplicates; // or NULL: gets "line 6: key \"a\" already set in map", not strict
+    struct yaml_notes
+        *duplicates; // or NULL: gets "line 6: key \"a\" already set in map", not strict
 };
 
 // All documents of a stream; JSON is accepted as the YAML it is. Nothing borrows `text` afterwards. Errors carry line
