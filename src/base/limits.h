@@ -35,8 +35,8 @@ enum {
     LIMIT_SCHEMA_PROBLEMS = 1000,    // what one validation reports
 
     // HTTP
-    LIMIT_HTTP_HEAD = 12 * KIB, // kept for each connection: 10,000 idle ones fit into 256 MiB
-    LIMIT_HTTP_BODY = 3 * MIB, // kube-apiserver's limit of a request body
+    LIMIT_HTTP_HEAD = 12 * KIB,    // kept for each connection: 10,000 idle ones fit into 256 MiB
+    LIMIT_HTTP_BODY = 3 * MIB,     // kube-apiserver's limit of a request body
     LIMIT_HTTP_BODIES = 256 * MIB, // of all requests that are being received or worked on
     LIMIT_HTTP_CONNECTIONS = 12 * 1000,
     LIMIT_HTTP_REPLY = 256 * MIB,  // what our client accepts
