@@ -18,6 +18,6 @@ WHAT=kubectl
 . tests/clients/compare.sh
 if [ "${1:-}" = --table ] && [ "$real" ] && [ -z "${ONLY:-}" ]; then
     sed -e '/^| Subject | Command | Result |/,$d' -e "s/^The last run: .*/The last run: $summary (kubectl 1.$minor)./" docs/kubectl.md >"$work/page"
-    { cat "$work/page"; printf '| Subject | Command | Result |\n| --- | --- | --- |\n'; cat "$work/lane1/table"; } >docs/kubectl.md
+    { cat "$work/page"; printf '| Subject | Command | Result |\n| --- | --- | --- |\n'; for file in $files; do cat "$work/table.$(basename "$file" .cases | sed 's/^[0-9]*-//')"; done; } >docs/kubectl.md
 fi
 finish
