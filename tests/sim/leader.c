@@ -36,6 +36,12 @@ struct refused {
     void *ctx;
 };
 
+struct passed {
+    struct kube_fence *fence;
+    kube_done *done;
+    void *ctx;
+};
+
 struct process {
     struct scene *scene;
     char name[16];
@@ -127,11 +133,26 @@ static void refuse(void *ctx) {
     }
     free(refused);
 }
+// As the client over HTTP does: who gives the Lease up waits for the writes that passed the fence.
+static void answered(void *ctx, const struct kube_reply *reply) {
+    struct passed passed = *(struct passed *)ctx;
+    free(ctx);
+    kube_fence_leave(passed.fence);
+    passed.done(passed.ctx, reply);
+}
 static uint64_t fenced_call(struct kube_client *client, const struct kube_request *request,
                             kube_done *done, void *ctx) {
     struct fenced *f = CONTAINER_OF(client, struct fenced, client);
-    if (!is_write(request) || kube_fence_is_open(kube_lease_fence(f->process->lease))) {
+    if (!is_write(request)) {
         return f->inner->ops->call(f->inner, request, done, ctx);
+    }
+    struct kube_fence *fence = kube_lease_fence(f->process->lease);
+    struct err err = {0};
+    int64_t left_ns;
+    if (kube_fence_enter(fence, &left_ns, &err)) {
+        struct passed *passed = NEW(struct passed);
+        *passed = (struct passed){fence, done, ctx};
+        return f->inner->ops->call(f->inner, request, answered, passed);
     }
     struct refused *refused = NEW(struct refused);
     *refused = (struct refused){f, done, ctx};
