@@ -251,9 +251,11 @@ static void test_thousand_watchers(void **state) {
     struct http_target *wide = http_target_create(&(struct http_tls){.ca = rig->ca}, STR(""), N);
     for (int i = 0; i < N; i++) {
         rig_begin(rig, "GET", "/stream", (struct http_call){.stream = true, .target = wide});
+        if (i % 100 == 99) { // a slow machine shakes no thousand hands in the time a connection has
+            rig_run_until(rig, &rig->heads, i + 1);
+        }
     }
     http_target_destroy(wide); // the calls keep it
-    rig_run_until(rig, &rig->heads, N);
     assert_int_equal(rig->stream_count, N);
     for (int round = 0; round < 3; round++) {
         for (size_t i = 0; i < N; i++) {
